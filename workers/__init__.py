@@ -1,0 +1,1 @@
+"""The workers: they take deliveries and drive chats step by step."""

@@ -1,0 +1,1 @@
+"""One step of a chat: a pipeline from the delivery to the commit."""
