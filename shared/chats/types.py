@@ -7,9 +7,7 @@ from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
-JsonValue = (
-    None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
-)
+JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 JsonObject = Mapping[str, JsonValue]
 
 ChatId = NewType("ChatId", UUID)

@@ -1,0 +1,1 @@
+"""The database: connections, naming rules and migrations."""
