@@ -1,0 +1,1 @@
+"""Fake model servers: real HTTP, scripted answers, injected faults."""

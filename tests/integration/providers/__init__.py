@@ -1,0 +1,1 @@
+"""The provider adapters against the fake model servers."""

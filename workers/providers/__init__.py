@@ -1,0 +1,1 @@
+"""The model providers: one protocol, one adapter for each wire dialect."""
