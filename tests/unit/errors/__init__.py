@@ -1,0 +1,1 @@
+"""Tests of the error shelf: tables of worked cases and of the rules they stand for."""
