@@ -1,0 +1,1 @@
+"""The settings of every process, read once from the environment."""

@@ -1,0 +1,166 @@
+"""All settings: names, defaults, bounds. Built once in each entry file, frozen, passed down."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+_PREFIX = "STEPWELL_"
+_UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "BROKER_URL")
+_CONNECTIONS_KEPT_FREE = 10
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the text names each setting at fault and what it wants."""
+
+
+class Settings(BaseModel):
+    """The settings of every process. Names ending in `_seconds` are seconds.
+
+    Read from `STEPWELL_<NAME>`; the three URLs also without the prefix; every one also from the
+    file that `<NAME>_FILE` names, which is how secrets are handed over.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    database_url: SecretStr = Field(description="postgresql://user:password@host:port/name")
+    redis_url: SecretStr = Field(description="redis://host:port/0; streams, hints, the broker")
+    broker_url: SecretStr | None = Field(default=None, description="default: redis_url")
+    config: Path | None = Field(default=None, description="path of a stepwell.toml")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8642, ge=1, le=65535)
+    log_format: Literal["readable", "json"] = "readable"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    worker_concurrency: PositiveInt = 200
+    worker_metrics_host: str = "127.0.0.1"
+    worker_metrics_port: int = Field(default=8650, ge=1, le=65535)
+    worker_pool_size: PositiveInt = Field(default=8, description="database connections")
+    api_pool_size: PositiveInt = Field(default=24, description="database connections and threads")
+    stream_pool_size: PositiveInt = Field(default=8, description="threads of stream reads")
+
+    renewal_seconds: PositiveFloat = 2.0
+    death_seconds: PositiveFloat = 7.0
+    sweep_seconds: PositiveFloat = 1.0
+    lost_seconds: PositiveFloat = Field(default=3.0, description="doubled by each sweep, 5 times")
+    interrupting_seconds: PositiveFloat = 15.0
+    drain_seconds: PositiveFloat = 20.0
+    settle_outage_seconds: PositiveFloat = 120.0
+    max_losses: int = Field(default=25, ge=0, description="0 = no cap")
+    max_failures: int = Field(default=25, ge=0, description="attempts per step; 0 = no cap")
+    max_steps: PositiveInt = Field(default=1200, description="per turn")
+    max_queued: PositiveInt = 20
+    requires_action_seconds: PositiveFloat = Field(default=300.0, le=7 * 24 * 3600)
+    tool_seconds: PositiveFloat = 120.0
+
+    startup_seconds: PositiveFloat = Field(default=60.0, description="until the first part")
+    silence_seconds: PositiveFloat = Field(default=300.0, description="between two parts")
+    connect_seconds: PositiveFloat = 10.0
+
+    heartbeat_seconds: PositiveFloat = 10.0
+    stream_compare_seconds: PositiveFloat = 10.0
+    stream_client_buffer: PositiveInt = Field(default=1000, description="events")
+    buffer_seconds: PositiveInt = Field(default=900, description="life of an episode's parts")
+    max_body_bytes: PositiveInt = 256 * 1024
+    max_content_body_bytes: PositiveInt = 20 * 1024 * 1024
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
+            raise ValueError("wants the form postgresql://user:password@host:port/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("wants the form redis://host:port/0")
+        return value
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.death_seconds < 2 * self.renewal_seconds:
+            raise ValueError("death_seconds must be at least twice renewal_seconds")
+        return self
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL, with its password."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL with the driver that this project uses, with its password."""
+        parts = urlsplit(self.database_url.get_secret_value())
+        return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
+
+    def check_connections(self, max_connections: int, *, api: int, workers: int) -> None:
+        """Raise `SettingsError` if the pools of so many processes exceed what PostgreSQL allows."""
+        # A worker holds one more for its renewals, an API process one more for its stream reads.
+        wanted = api * (self.api_pool_size + 1) + workers * (self.worker_pool_size + 1)
+        if wanted + _CONNECTIONS_KEPT_FREE > max_connections:
+            raise SettingsError(
+                f"{wanted} database connections are wanted by {api} API and {workers} worker"
+                f" processes, and PostgreSQL's max_connections is {max_connections}, of which"
+                f" {_CONNECTIONS_KEPT_FREE} stay free: lower STEPWELL_API_POOL_SIZE or"
+                " STEPWELL_WORKER_POOL_SIZE, or raise max_connections"
+            )
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Build the settings from `environ` (default: the process's). Raise `SettingsError`.
+
+    The only place of the project that reads the environment.
+    """
+    source = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    for name in Settings.model_fields:
+        value = _look_up(name.upper(), source)
+        if value is not None:
+            values[name] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _look_up(name: str, source: Mapping[str, str]) -> str | None:
+    candidates = [_PREFIX + name, *([name] if name in _UNPREFIXED else [])]
+    for candidate in candidates:
+        path = source.get(f"{candidate}_FILE")
+        if path:
+            return _read(candidate, path)
+        if source.get(candidate):
+            return source[candidate]
+    return None
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE names {path!r}, which can't be read: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    # The input itself is left out: it may be a secret.
+    rows = [
+        f"{_PREFIX}{str(row['loc'][0]).upper() if row['loc'] else 'settings'}: {row['msg']}"
+        for row in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    return "; ".join(rows)

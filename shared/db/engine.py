@@ -1,0 +1,44 @@
+"""Opens PostgreSQL with limits that keep a stopped process from holding locks for long."""
+
+import orjson
+from sqlalchemy import Engine, create_engine
+
+# A process that was stopped or cut off must not hold a lock for long: every limit is on the server.
+_SERVER_LIMITS = (
+    "-c idle_in_transaction_session_timeout=5s -c lock_timeout=5s -c statement_timeout=30s"
+)
+_KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+def make_engine(
+    url: str, *, pool_size: int, name: str, connect_seconds: int = 5, pool_seconds: float = 5.0
+) -> Engine:
+    """Make an engine with exactly `pool_size` connections at most; `name` is shown by PostgreSQL.
+
+    Waiting for a free connection ends after `pool_seconds` with SQLAlchemy's `TimeoutError`.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_seconds,
+        pool_pre_ping=True,
+        json_serializer=_dump,
+        json_deserializer=orjson.loads,
+        connect_args={
+            "options": _SERVER_LIMITS,
+            "application_name": name,
+            "connect_timeout": connect_seconds,
+            **_KEEPALIVE,
+        },
+    )
+
+
+def _dump(value: object) -> str:
+    return orjson.dumps(value).decode()

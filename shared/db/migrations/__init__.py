@@ -1,0 +1,1 @@
+"""The schema's history, one additive step after the other."""
