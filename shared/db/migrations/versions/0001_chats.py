@@ -56,14 +56,20 @@ STATEMENTS = (
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         CONSTRAINT chats_pkey PRIMARY KEY (id),
-        CONSTRAINT chats_status_check CHECK (status IN ('waiting','pending','running','interrupting','requires_action','error')),
-        CONSTRAINT chats_lease_check CHECK ((lease_id IS NOT NULL) = (status IN ('running','interrupting')) AND (worker_id IS NOT NULL) = (status IN ('running','interrupting'))),
+        CONSTRAINT chats_status_check CHECK (status IN (
+            'waiting','pending','running','interrupting','requires_action','error'
+        )),
+        CONSTRAINT chats_lease_check CHECK (
+            (lease_id IS NOT NULL) = (status IN ('running','interrupting'))
+            AND (worker_id IS NOT NULL) = (status IN ('running','interrupting'))
+        ),
         CONSTRAINT chats_archived_check CHECK (NOT archived OR status IN ('waiting','error'))
     )
      WITH (fillfactor = 80)
     """,
     """
-    CREATE INDEX chats_deadline_idx ON chats (requires_action_deadline_at) WHERE status = 'requires_action'
+    CREATE INDEX chats_deadline_idx ON chats (requires_action_deadline_at)
+    WHERE status = 'requires_action'
     """,
     """
     CREATE INDEX chats_labels_idx ON chats USING gin (labels)
@@ -125,7 +131,8 @@ STATEMENTS = (
         CONSTRAINT messages_pkey PRIMARY KEY (id),
         CONSTRAINT messages_visibility_check CHECK (visibility IN ('user','model','both')),
         CONSTRAINT messages_role_check CHECK (role IN ('system','user','assistant','tool')),
-        CONSTRAINT messages_chat_id_fkey FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
+        CONSTRAINT messages_chat_id_fkey
+            FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
     )
     """,
     """
@@ -147,8 +154,10 @@ STATEMENTS = (
         metadata JSONB,
         created_at TIMESTAMP WITH TIME ZONE NOT NULL,
         CONSTRAINT queued_messages_pkey PRIMARY KEY (id),
-        CONSTRAINT queued_messages_chat_id_position_key UNIQUE (chat_id, position) DEFERRABLE INITIALLY DEFERRED,
-        CONSTRAINT queued_messages_chat_id_fkey FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
+        CONSTRAINT queued_messages_chat_id_position_key UNIQUE (chat_id, position)
+            DEFERRABLE INITIALLY DEFERRED,
+        CONSTRAINT queued_messages_chat_id_fkey
+            FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
     )
     """,
     """
@@ -168,8 +177,11 @@ STATEMENTS = (
         created_at TIMESTAMP WITH TIME ZONE NOT NULL,
         ended_at TIMESTAMP WITH TIME ZONE,
         CONSTRAINT turns_pkey PRIMARY KEY (id),
-        CONSTRAINT turns_status_check CHECK (status IN ('queued','active','requires_action','finished','failed','interrupted','replaced')),
-        CONSTRAINT turns_chat_id_fkey FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
+        CONSTRAINT turns_status_check CHECK (status IN (
+            'queued','active','requires_action','finished','failed','interrupted','replaced'
+        )),
+        CONSTRAINT turns_chat_id_fkey
+            FOREIGN KEY(chat_id) REFERENCES chats (id) ON DELETE CASCADE
     )
     """,
     """
