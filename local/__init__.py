@@ -1,0 +1,1 @@
+"""The whole of Stepwell on one machine: what `make run` starts, keeps and stops."""
