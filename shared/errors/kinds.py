@@ -133,5 +133,5 @@ class Preclassified(Exception):
 
     def __init__(self, failure: Failure) -> None:
         """Carry `failure` to `classify`."""
-        super().__init__(failure.message or failure.kind.value)
+        super().__init__(failure.message or str(failure.kind))
         self.failure = failure
