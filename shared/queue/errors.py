@@ -1,0 +1,17 @@
+"""The errors of the queue."""
+
+from shared.chats.types import ChatId
+
+
+class QueueError(Exception):
+    """Something went wrong between this process and the broker."""
+
+
+class EnqueueFailed(QueueError):
+    """The broker did not take a delivery for a chat; the sweeper will find the chat."""
+
+    def __init__(self, chat_id: ChatId, reason: str) -> None:
+        """Keep the chat and what the broker's client said."""
+        super().__init__(f"no delivery for chat {str(chat_id)!r}: {reason}")
+        self.chat_id = chat_id
+        self.reason = reason

@@ -1,0 +1,76 @@
+"""kombu's Redis transport without its three defects, by subclasses that nothing is patched with.
+
+`tests/integration/queue/test_outage.py` shows each defect in the stock classes: a test that fails
+there says that its guard can go.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, cast
+
+import redis
+from celery.app.amqp import AMQP  # pyright: ignore[reportMissingTypeStubs]  # it has none
+from kombu.connection import Connection as StockConnection
+from kombu.transport.redis import Channel as StockChannel
+from kombu.transport.redis import Transport as StockTransport
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+PAUSE_GROWTH_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 2.0
+
+
+class Channel(StockChannel):
+    """A channel that reports its own end as a lost connection.
+
+    kombu closes a lost connection by taking the client off the transport, and an acknowledgement
+    that comes after that meets `None`: an `AttributeError`, at which Celery's worker exits.
+    """
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        transport = cast(Any, self.connection)
+        if transport is None or transport.client is None:
+            raise redis.ConnectionError("the connection to the broker is closed")
+        return cast(Any, super())._connparams(asynchronous=asynchronous)
+
+
+class Transport(StockTransport):
+    """The Redis transport with guarded channels."""
+
+    Channel = Channel
+
+
+class Connection(StockConnection):
+    """A connection that reconnects within two seconds and speaks the guarded transport to Redis.
+
+    kombu lets the pauses grow to 30 seconds, in which a worker is deaf though its broker is back.
+    """
+
+    resolve_aliases: ClassVar[dict[Any, str]] = {
+        **StockConnection.resolve_aliases,
+        Transport: "redis",  # as it stands in URLs that are logged
+    }
+
+    def _init_params(self, *args: Any, **kwargs: Any) -> None:
+        cast(Any, super())._init_params(*args, **kwargs)
+        if self.transport_cls in ("redis", "rediss"):
+            self.transport_cls = Transport
+
+    def ensure_connection(
+        self,
+        errback: Callable[..., object] | None = None,
+        max_retries: int | None = None,
+        interval_start: float = FIRST_PAUSE_SECONDS,
+        interval_step: float = PAUSE_GROWTH_SECONDS,
+        interval_max: float = LONGEST_PAUSE_SECONDS,
+        **options: Any,
+    ) -> "Connection":
+        """Connect, trying again after pauses of 0.2 s that grow to 2 s."""
+        cast(Any, super()).ensure_connection(
+            errback, max_retries, interval_start, interval_step, interval_max, **options
+        )
+        return self
+
+
+class Amqp(AMQP):
+    """Celery's doors to the broker, with the guarded connection."""
+
+    Connection = Connection
