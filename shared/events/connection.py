@@ -1,0 +1,69 @@
+"""Opens Redis for events: quick to give up, never retrying behind our back. Its typed border."""
+
+from typing import Protocol, cast
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+REDIS_ERRORS = (RedisError, OSError)
+"""What Redis being away, slow or unwilling looks like."""
+
+
+class Pipeline(Protocol):
+    """Commands that leave together."""
+
+    def execute_command(self, *words: str | bytes | int) -> object:
+        """Add a command."""
+        ...
+
+    def execute(self) -> list[object]:
+        """Send all, return the answers in their order; raise the first one that is an error."""
+        ...
+
+
+class AsyncPipeline(Protocol):
+    """Commands that leave together, from an asyncio loop."""
+
+    def execute_command(self, *words: str | bytes | int) -> object:
+        """Add a command."""
+        ...
+
+    async def execute(self, raise_on_error: bool) -> list[object]:
+        """Send all, return the answers in their order, errors among them unless told to raise."""
+        ...
+
+
+def open_redis(url: str, *, timeout: float = 0.5) -> Redis:
+    """Return a blocking client, safe between threads; `timeout` in seconds, for each wait."""
+    return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # **kwargs are untyped
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+def open_async_redis(url: str, *, timeout: float = 2.0, connect_timeout: float = 0.5) -> AsyncRedis:
+    """Return an asyncio client for one loop; times in seconds."""
+    return AsyncRedis.from_url(  # pyright: ignore[reportUnknownMemberType]  # as above
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=connect_timeout,
+        retry=AsyncRetry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+def open_pipeline(redis: Redis) -> Pipeline:
+    """Start a non-transactional pipeline."""
+    return cast(Pipeline, redis.pipeline(transaction=False))  # pyright: ignore[reportUnknownMemberType]  # redis leaves shard_hint untyped
+
+
+def open_async_pipeline(redis: AsyncRedis, *, transaction: bool = False) -> AsyncPipeline:
+    """Start a pipeline; `transaction` makes it all or nothing."""
+    return cast(AsyncPipeline, redis.pipeline(transaction=transaction))  # pyright: ignore[reportUnknownMemberType]  # as above

@@ -1,0 +1,7 @@
+"""Why an event could not leave."""
+
+from shared.chats.effects import EffectFailed
+
+
+class PublishFailed(EffectFailed):
+    """Hints could not be published; what they point at is in the database all the same."""

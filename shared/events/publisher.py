@@ -1,0 +1,59 @@
+"""Publishes hints after a commit: several in one round trip, quickly or not at all."""
+
+from collections.abc import Sequence
+
+from redis import Redis
+
+from shared.chats.effects import Cancel, Changed, Hint
+from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.events.channels import chat_channel, worker_channel
+from shared.events.connection import REDIS_ERRORS, open_pipeline
+from shared.events.errors import PublishFailed
+from shared.events.types import CancelHint
+from shared.events.wire import encode_cancel, encode_changed
+
+
+class Publisher:
+    """The way of hints out of a process; is a `shared.chats.effects.Notifier`.
+
+    Safe between threads. Wants a client of `open_redis`: half a second for each wait, no retry.
+    Every method raises `PublishFailed` when Redis did not take the hints.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        """Take the client; it connects at the first hint."""
+        self._redis = redis
+
+    def changed(self, chat_id: ChatId, snapshot_version: int) -> None:
+        """Tell who watches the chat that it is now at this snapshot."""
+        self.publish([Changed(chat_id=chat_id, snapshot_version=snapshot_version)])
+
+    def cancel(self, worker_id: WorkerId, chat_id: ChatId, lease_id: LeaseId, reason: str) -> None:
+        """Tell a worker that the step it runs under this lease is no longer wanted."""
+        cancel = Cancel(worker_id=worker_id, chat_id=chat_id, lease_id=lease_id, reason=reason)
+        self.publish([cancel])
+
+    def publish(self, hints: Sequence[Hint]) -> None:
+        """Publish hints in one round trip."""
+        try:
+            pipeline = open_pipeline(self._redis)
+            for hint in hints:
+                pipeline.execute_command("PUBLISH", *_addressed(hint))
+            pipeline.execute()
+        except REDIS_ERRORS as error:
+            raise PublishFailed(f"Redis did not take {len(hints)} hints: {error!r}") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+
+def _addressed(hint: Hint) -> tuple[str, bytes]:
+    match hint:
+        case Changed():
+            return chat_channel(hint.chat_id), encode_changed(hint.snapshot_version)
+        case Cancel():
+            cancel = CancelHint(
+                chat_id=str(hint.chat_id), lease_id=str(hint.lease_id), reason=hint.reason
+            )
+            return worker_channel(hint.worker_id), encode_cancel(cancel)
