@@ -119,7 +119,6 @@ turns = Table(
     Column("user_message_id", BigInteger),
     Column("answer_message_id", BigInteger),
     Column("error", JSONB),
-    Column("usage", JSONB, nullable=False, server_default=_EMPTY),
     Column("time", JSONB, nullable=False, server_default=_EMPTY),
     Column("steps", Integer, nullable=False, server_default=_ZERO),
     Column("compactions", Integer, nullable=False, server_default=_ZERO),

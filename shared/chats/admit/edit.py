@@ -1,0 +1,46 @@
+"""Edit a user message: the history from there on is taken back and written anew."""
+
+from shared.chats import message_store
+from shared.chats.change import Change
+from shared.chats.errors import MessageNotFound, NotAUserMessage
+from shared.chats.states import Move, Status
+from shared.chats.turning import (
+    Placed,
+    UserMessage,
+    clear_action,
+    drop_queue,
+    replace_turn,
+    start_turn,
+)
+from shared.chats.types import MessageId, Part, Role
+
+
+def edit(change: Change, message_id: MessageId, content: tuple[Part, ...]) -> Placed:
+    """Replace a user message and drop all that came after it, the queue included.
+
+    Raises `MessageNotFound`, `NotAUserMessage`, `ChatArchived`.
+    """
+    change.require(Move.EDIT)
+    chat = change.chat
+    found = message_store.find_message(change.connection, chat.id, message_id)
+    if found is None:
+        raise MessageNotFound
+    if found.role is not Role.USER:
+        raise NotAUserMessage
+    change.stop_worker()
+    drop_queue(change)
+    change.book()
+    turn_ids = message_store.remove_messages_from(
+        change.connection, chat.id, message_id, revision=chat.snapshot_version, now=change.now
+    )
+    for turn_id in turn_ids:
+        # Turns that have ended keep their outcome: the statement sees to that.
+        replace_turn(change, turn_id)
+    change.history_changed = True
+    clear_action(chat)
+    chat.compaction_requested_at = None
+    message = UserMessage(content=content, author=found.author, metadata=found.metadata)
+    placed = start_turn(change, message)
+    change.go(Move.EDIT, Status.PENDING)
+    change.wake()
+    return placed

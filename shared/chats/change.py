@@ -1,0 +1,157 @@
+"""One open change of one chat: the locked row, what was done to it, and what that causes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from shared.chats import codec, message_store, store
+from shared.chats.effects import Cancel, Changed, Effect, Enqueue
+from shared.chats.errors import ChatArchived, MoveNotAllowed
+from shared.chats.record import Chat
+from shared.chats.seal import Spans, account, seal_versions
+from shared.chats.states import ENDED, Move, Status, TurnStatus
+from shared.chats.transitions import ARCHIVED_MOVES, TABLE, allows, sources
+from shared.chats.types import MessageId, NewMessage, TurnId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The numbers of the state machine that an operator may set; times in seconds."""
+
+    max_queued: int = 20
+    max_losses: int = 25
+    max_failures: int = 25
+    requires_action_seconds: float = 300.0
+    interrupting_seconds: float = 15.0
+    death_seconds: float = 7.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Change:
+    """The handle that a move works on. It lives as long as its transaction and no longer."""
+
+    connection: Connection
+    chat: Chat
+    before: Chat
+    now: datetime
+    limits: Limits
+    new_id: Callable[[], UUID]
+    effects: list[Effect] = field(default_factory=list[Effect])
+    spans: Spans | None = None
+    history_changed: bool = False
+    queue_changed: bool = False
+    unchanged: bool = False
+    turn_changes: dict[TurnId, dict[str, object]] = field(
+        default_factory=dict[TurnId, dict[str, object]]
+    )
+
+    def require(self, move: Move) -> None:
+        """Raise `ChatArchived` or `MoveNotAllowed` unless the move is allowed as things stand."""
+        if self.chat.archived and move not in ARCHIVED_MOVES:
+            raise ChatArchived
+        if not allows(move, self.chat.status):
+            raise MoveNotAllowed(move=move, found=self.chat.status, allowed=sources(move))
+
+    def go(self, move: Move, to: Status) -> None:
+        """Make the move's change of status. A target that the table does not list is a defect."""
+        self.require(move)
+        if to not in TABLE[move][self.chat.status]:
+            raise AssertionError(f"{move} from {self.chat.status} to {to} is not in the table")
+        if to is Status.INTERRUPTING and self.chat.status is not Status.INTERRUPTING:
+            self.chat.interrupting_since = self.now
+        if to not in (Status.RUNNING, Status.INTERRUPTING):
+            self.chat.clear_lease()
+        if self.before.status is Status.ERROR and to is not Status.ERROR:
+            self.chat.last_error = None
+        self.chat.status = to
+
+    def wake(self, *, send: bool = True) -> None:
+        """Note that the chat is runnable from now on, and tell a worker unless `send` is False."""
+        self.chat.enqueued_at = self.now
+        self.chat.sweeps = 0
+        if send:
+            self.effects.append(Enqueue(chat_id=self.chat.id))
+
+    def stop_worker(self) -> None:
+        """Tell the worker that the step is no longer wanted; the lease is still on the row."""
+        lease_id, worker_id = self.chat.lease_id, self.chat.worker_id
+        if lease_id is not None and worker_id is not None:
+            self.effects.append(
+                Cancel(
+                    worker_id=worker_id,
+                    chat_id=self.chat.id,
+                    lease_id=lease_id,
+                    reason="interrupted",
+                )
+            )
+
+    def insert(self, rows: Sequence[NewMessage]) -> list[MessageId]:
+        """Add messages to the history, in their order."""
+        if not rows:
+            return []
+        ids = message_store.insert_messages(
+            self.connection,
+            self.chat.id,
+            rows,
+            revision=self.chat.snapshot_version,
+            now=self.now,
+        )
+        self.history_changed = True
+        self.chat.last_message_id = ids[-1]
+        for row in rows:
+            if row.usage is not None:
+                self.chat.usage = self.chat.usage + row.usage
+        return ids
+
+    def change_turn(self, turn_id: TurnId, **values: object) -> None:
+        """Set columns of a turn, written together with the chat."""
+        self.turn_changes.setdefault(turn_id, {}).update(values)
+
+    def count_step(self, turn_id: TurnId) -> None:
+        """Count one more step of a turn."""
+        self.change_turn(turn_id, steps=store.one_more_step())
+
+    def end_turn(
+        self,
+        status: TurnStatus,
+        *,
+        answer: MessageId | None = None,
+    ) -> None:
+        """Give the current turn its outcome, or its pause; the error is the chat's."""
+        turn_id = self.chat.current_turn_id
+        if turn_id is None:
+            return
+        self.change_turn(turn_id, status=status.value, outcome_revision=self.chat.snapshot_version)
+        if answer is not None:
+            self.change_turn(turn_id, answer_message_id=answer)
+        if status in ENDED:
+            error = self.chat.last_error if status is TurnStatus.FAILED else None
+            self.change_turn(
+                turn_id, ended_at=self.now, error=None if error is None else codec.dump(error)
+            )
+
+    def book(self) -> None:
+        """Book the time up to now to the current turn, before another one becomes current."""
+        account(self.before, self.chat, now=self.now, spans=self.spans)
+        turn_id = self.chat.current_turn_id
+        if turn_id is not None and turn_id in self.turn_changes:
+            self.change_turn(turn_id, time=codec.dump(self.chat.turn_time))
+
+    def seal(self) -> None:
+        """Stamp versions and write the chat and its turns."""
+        self.book()
+        seal_versions(
+            self.before, self.chat, history=self.history_changed, queue=self.queue_changed
+        )
+        self.chat.updated_at = self.now
+        store.write(self.connection, self.before, self.chat, self.turn_changes)
+        self.announce()
+
+    def announce(self) -> None:
+        """Tell the watchers that there is something to read."""
+        self.effects.append(
+            Changed(chat_id=self.chat.id, snapshot_version=self.chat.snapshot_version)
+        )

@@ -1,0 +1,155 @@
+"""Between the values of a chat and the JSON that is stored of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import TypeVar, cast
+from uuid import UUID
+
+from shared.chats.types import (
+    ChatError,
+    DynamicTool,
+    FilePart,
+    JsonObject,
+    JsonValue,
+    Part,
+    PendingCall,
+    ReasoningPart,
+    RetryState,
+    SourcePart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    TurnId,
+    TurnTime,
+    Usage,
+)
+
+_T = TypeVar("_T")
+
+_PART_TYPES: Mapping[str, type[Part]] = {
+    "text": TextPart,
+    "reasoning": ReasoningPart,
+    "tool-call": ToolCallPart,
+    "tool-result": ToolResultPart,
+    "source": SourcePart,
+    "file": FilePart,
+}
+_PART_NAMES: Mapping[type[Part], str] = {kind: name for name, kind in _PART_TYPES.items()}
+
+_Stored = (
+    TextPart
+    | ReasoningPart
+    | ToolCallPart
+    | ToolResultPart
+    | SourcePart
+    | FilePart
+    | ChatError
+    | RetryState
+    | PendingCall
+    | DynamicTool
+    | Usage
+    | TurnTime
+)
+
+
+def part_name(part: Part) -> str:
+    """Return the part's `type` on the wire and in the database."""
+    return _PART_NAMES[type(part)]
+
+
+def dump(value: _Stored) -> dict[str, JsonValue]:
+    """Write a value as a JSON object; fields at their default are left out."""
+    written: dict[str, JsonValue] = {}
+    if type(value) in _PART_NAMES:
+        written["type"] = part_name(cast(Part, value))
+    for field in fields(value):
+        item: object = getattr(value, field.name)
+        if item != field.default:
+            written[field.name] = _plain(item)
+    return written
+
+
+def dump_parts(parts: Sequence[Part]) -> list[JsonValue]:
+    """Write message content as a JSON array."""
+    return [dump(part) for part in parts]
+
+
+def load_part(stored: JsonObject) -> Part:
+    """Read one part. Raise `ValueError` when its type is unknown."""
+    values = dict(stored)
+    name = values.pop("type", None)
+    kind = _PART_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ValueError(f"stored content has a part of the unknown type {name!r}")
+    if "created_at" in values:
+        values["created_at"] = cast(JsonValue, _time(values["created_at"]))
+    return _build(kind, values)
+
+
+def load_parts(stored: Sequence[JsonObject]) -> tuple[Part, ...]:
+    """Read message content. Raise `ValueError` when a part's type is unknown."""
+    return tuple(load_part(part) for part in stored)
+
+
+def load_usage(stored: JsonObject | None) -> Usage:
+    """Read token counts; nothing stored is zero everywhere."""
+    return _build(Usage, stored or {})
+
+
+def load_turn_time(stored: JsonObject | None) -> TurnTime:
+    """Read the seconds of a turn; nothing stored is zero everywhere."""
+    return _build(TurnTime, stored or {})
+
+
+def load_error(stored: JsonObject | None) -> ChatError | None:
+    """Read a stored error; one that can't be read becomes one of kind `generic`."""
+    if stored is None:
+        return None
+    try:
+        turn_id = stored.get("turn_id")
+        values = {**stored, "turn_id": TurnId(UUID(str(turn_id))) if turn_id else None}
+        return _build(ChatError, cast(JsonObject, values))
+    except (TypeError, ValueError):
+        return ChatError(
+            message="The stored error can't be read.", kind="generic", retryable=False, turn_id=None
+        )
+
+
+def load_retry(stored: JsonObject | None) -> RetryState | None:
+    """Read the state of a back-off."""
+    if stored is None:
+        return None
+    values = {**stored, "retrying_at": _time(stored["retrying_at"])}
+    return _build(RetryState, cast(JsonObject, values))
+
+
+def load_pending_call(stored: JsonObject) -> PendingCall:
+    """Read a dynamic tool call that waits for its result."""
+    values = {
+        **stored,
+        "deadline_at": _time(stored["deadline_at"]),
+        "turn_id": TurnId(UUID(str(stored["turn_id"]))),
+    }
+    return _build(PendingCall, cast(JsonObject, values))
+
+
+def load_tool(stored: JsonObject) -> DynamicTool:
+    """Read a declared dynamic tool."""
+    return _build(DynamicTool, stored)
+
+
+def _build(kind: type[_T], values: JsonObject) -> _T:
+    return kind(**values)
+
+
+def _plain(item: object) -> JsonValue:
+    if isinstance(item, datetime):
+        return item.isoformat()
+    if isinstance(item, UUID):
+        return str(item)
+    return cast(JsonValue, item)
+
+
+def _time(stored: JsonValue) -> datetime | None:
+    return datetime.fromisoformat(stored) if isinstance(stored, str) else None

@@ -1,0 +1,1 @@
+"""The moves that the engine makes."""

@@ -1,0 +1,106 @@
+"""Begin a step: take the lease of a chat that is due, and load what the model may see."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.chats import message_store
+from shared.chats.change import Change
+from shared.chats.drive.fail import fail
+from shared.chats.drive.fence import Fence
+from shared.chats.errors import WorkerDead
+from shared.chats.record import Chat
+from shared.chats.states import Move, Status
+from shared.chats.store import LockedForBegin
+from shared.chats.types import ChatError, LeaseId, Message, WorkerId
+
+EARLY = timedelta(milliseconds=250)
+"""How far ahead of its time a chat may begin."""
+
+LONGEST_COUNTDOWN = timedelta(minutes=10)
+"""Longer waits are left to the sweeper: Redis keeps a countdown in one worker's memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A step that may run: its fence, the chat, and the prompt's messages, oldest first."""
+
+    fence: Fence
+    chat: Chat
+    messages: tuple[Message, ...]
+    steps: int
+    chain_disabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDue:
+    """The delivery came before the chat is due."""
+
+    remaining_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingToDo:
+    """The delivery found no work: it was late, doubled or meant for a chat that moved on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """The chat lost its worker too often and was failed instead of begun."""
+
+
+Beginning = Begun | NotDue | NothingToDo | GivenUp
+
+
+def begin(
+    change: Change, locked: LockedForBegin, *, worker_id: WorkerId, lease_id: LeaseId
+) -> Beginning:
+    """Take the lease if the chat is pending and due. Raises `WorkerDead`."""
+    chat = change.chat
+    if chat.status is not Status.PENDING:
+        change.unchanged = True
+        return NothingToDo()
+    early = _time_left(change)
+    if early is not None:
+        change.unchanged = True
+        return early
+    if not locked.worker_alive:
+        raise WorkerDead
+    if change.limits.max_losses and chat.losses >= change.limits.max_losses:
+        fail(change, Move.FAIL_LOST, _lost_error(change))
+        return GivenUp()
+    _take(change, worker_id, lease_id)
+    messages = message_store.load_prompt(change.connection, chat.id)
+    return Begun(
+        fence=Fence(history_version=chat.history_version, lease_id=lease_id),
+        chat=chat,
+        messages=tuple(messages),
+        steps=locked.steps,
+        chain_disabled=locked.chain_disabled,
+    )
+
+
+def _time_left(change: Change) -> NotDue | NothingToDo | None:
+    retry_at = change.chat.retry_at
+    if retry_at is None or retry_at - change.now <= EARLY:
+        return None
+    remaining = retry_at - change.now
+    if remaining > LONGEST_COUNTDOWN:
+        return NothingToDo()
+    return NotDue(remaining_seconds=remaining.total_seconds())
+
+
+def _take(change: Change, worker_id: WorkerId, lease_id: LeaseId) -> None:
+    chat = change.chat
+    change.go(Move.BEGIN, Status.RUNNING)
+    chat.lease_id, chat.worker_id = lease_id, worker_id
+    chat.generation_attempt += 1
+    chat.retry_at = chat.retry_state = None
+
+
+def _lost_error(change: Change) -> ChatError:
+    return ChatError(
+        message=f"The worker was lost {change.chat.losses} times while it answered this turn.",
+        kind="generic",
+        retryable=False,
+        turn_id=change.chat.current_turn_id,
+    )

@@ -1,0 +1,22 @@
+"""End a turn by a failure."""
+
+from shared.chats.change import Change
+from shared.chats.states import Move, Status, TurnStatus
+from shared.chats.turning import next_turn
+from shared.chats.types import ChatError, OnError
+
+
+def fail(change: Change, move: Move, error: ChatError) -> None:
+    """Fail the current turn; the queue waits for a person, unless the chat goes on by itself."""
+    chat = change.chat
+    chat.last_error = error
+    change.end_turn(TurnStatus.FAILED)
+    chat.clear_retry()
+    chat.compaction_requested_at = None
+    if chat.on_error is OnError.CONTINUE and chat.queue_length > 0:
+        next_turn(change, move, otherwise=Status.ERROR)
+        # The error stays with the turn; the chat has moved on.
+        chat.last_error = None
+        return
+    change.book()
+    change.go(move, Status.ERROR)

@@ -1,0 +1,90 @@
+"""What a move causes outside of its transaction: sent after the commit, and allowed to get lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from shared.chats.types import ChatId, LeaseId, WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Wake a worker for the chat, `countdown_seconds` from now."""
+
+    chat_id: ChatId
+    countdown_seconds: float = 0.0
+    background: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """Tell the watchers that the chat is now at this snapshot."""
+
+    chat_id: ChatId
+    snapshot_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Tell the worker that a person stopped the step that it runs under this lease."""
+
+    worker_id: WorkerId
+    chat_id: ChatId
+    lease_id: LeaseId
+    reason: str
+
+
+Effect = Enqueue | Changed | Cancel
+Hint = Changed | Cancel
+
+
+class EffectFailed(Exception):
+    """A message or a hint could not be sent; the sweeper and the rounds make up for it."""
+
+
+class Dispatcher(Protocol):
+    """Puts work on the queue. Raises `EffectFailed`, quickly, when the broker is away."""
+
+    def send(
+        self, chat_id: ChatId, *, countdown_seconds: float = 0.0, background: bool = False
+    ) -> None:
+        """Send one wake-up."""
+        ...
+
+
+class Notifier(Protocol):
+    """Publishes hints. Raises `EffectFailed`, quickly, when Redis is away."""
+
+    def publish(self, hints: Sequence[Hint]) -> None:
+        """Publish hints in one round trip."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """The way out: everything a committed move has to tell the world."""
+
+    dispatcher: Dispatcher
+    notifier: Notifier
+    log: FilteringBoundLogger
+
+    def flush(self, effects: Sequence[Effect]) -> None:
+        """Send what a commit caused. Never raises for a dead broker: Postgres has the truth."""
+        hints = [effect for effect in effects if isinstance(effect, Changed | Cancel)]
+        try:
+            for effect in effects:
+                if isinstance(effect, Enqueue):
+                    self.dispatcher.send(
+                        effect.chat_id,
+                        countdown_seconds=effect.countdown_seconds,
+                        background=effect.background,
+                    )
+        except EffectFailed as error:
+            self.log.warning("effects.enqueue_failed", error=str(error))
+        try:
+            if hints:
+                self.notifier.publish(hints)
+        except EffectFailed as error:
+            self.log.warning("effects.publish_failed", error=str(error))

@@ -1,0 +1,144 @@
+"""Every statement that reads or writes the messages of a chat under its row lock."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select, update
+
+from shared.chats import codec
+from shared.chats.tables import messages
+from shared.chats.types import (
+    ChatId,
+    Message,
+    MessageId,
+    NewMessage,
+    Role,
+    TurnId,
+    Usage,
+    Visibility,
+)
+
+
+def insert_messages(
+    connection: Connection,
+    chat_id: ChatId,
+    rows: Sequence[NewMessage],
+    *,
+    revision: int,
+    now: datetime,
+) -> list[MessageId]:
+    """Insert messages in their order and return their ids, which rise."""
+    statement = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
+    values = [_message_values(chat_id, row, revision, now) for row in rows]
+    return [MessageId(id_) for id_ in connection.execute(statement, values).scalars()]
+
+
+def _message_values(
+    chat_id: ChatId, row: NewMessage, revision: int, now: datetime
+) -> dict[str, object]:
+    usage = {name: None for name in asdict(Usage())} if row.usage is None else asdict(row.usage)
+    return {
+        "chat_id": chat_id,
+        "turn_id": row.turn_id,
+        "role": row.role.value,
+        "content": codec.dump_parts(row.content),
+        "revision": revision,
+        "visibility": row.visibility.value,
+        "compressed": row.compressed,
+        "interrupted": row.interrupted,
+        "author": row.author,
+        "metadata": row.metadata,
+        "model": row.model,
+        "provider_response_id": row.provider_response_id,
+        "created_at": now,
+        **usage,
+    }
+
+
+def read_message(row: RowMapping) -> Message:
+    """Build a message from its row."""
+    usage = None
+    if row["input_tokens"] is not None:
+        usage = Usage(**{name: row[name] or 0 for name in asdict(Usage())})
+    return Message(
+        id=MessageId(row["id"]),
+        chat_id=ChatId(row["chat_id"]),
+        turn_id=row["turn_id"],
+        role=Role(row["role"]),
+        content=codec.load_parts(row["content"]),
+        created_at=row["created_at"],
+        revision=row["revision"],
+        visibility=Visibility(row["visibility"]),
+        compressed=row["compressed"],
+        interrupted=row["interrupted"],
+        model=row["model"],
+        usage=usage,
+        author=row["author"],
+        metadata=row["metadata"],
+        provider_response_id=row["provider_response_id"],
+    )
+
+
+def load_prompt(connection: Connection, chat_id: ChatId) -> list[Message]:
+    """Return what the model may see, oldest first, from the newest boundary on."""
+    boundary = (
+        select(func.coalesce(func.max(messages.c.id), 0))
+        .where(_current(chat_id), messages.c.compressed)
+        .scalar_subquery()
+    )
+    statement = (
+        select(messages)
+        .where(
+            _current(chat_id),
+            messages.c.visibility.in_(("model", "both")),
+            messages.c.id >= boundary,
+        )
+        .order_by(messages.c.id)
+    )
+    return [read_message(row) for row in connection.execute(statement).mappings()]
+
+
+def load_turn_messages(connection: Connection, chat_id: ChatId, turn_id: TurnId) -> list[Message]:
+    """Return the current messages of one turn, oldest first."""
+    statement = (
+        select(messages)
+        .where(_current(chat_id), messages.c.turn_id == turn_id)
+        .order_by(messages.c.id)
+    )
+    return [read_message(row) for row in connection.execute(statement).mappings()]
+
+
+def find_message(connection: Connection, chat_id: ChatId, message_id: MessageId) -> Message | None:
+    """Return one current message."""
+    statement = select(messages).where(_current(chat_id), messages.c.id == message_id)
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else read_message(row)
+
+
+def remove_messages_from(
+    connection: Connection,
+    chat_id: ChatId,
+    first: MessageId,
+    *,
+    revision: int,
+    now: datetime,
+) -> list[TurnId]:
+    """Soft-delete a message and all after it; return the turns that they belonged to."""
+    statement = (
+        update(messages)
+        .where(_current(chat_id), messages.c.id >= first)
+        .values(deleted_at=now, revision=revision)
+        .returning(messages.c.turn_id)
+    )
+    return list({TurnId(id_) for id_ in connection.execute(statement).scalars() if id_})
+
+
+def last_message_id(connection: Connection, chat_id: ChatId) -> MessageId:
+    """Return the newest current message's id, 0 if there is none."""
+    statement = select(func.coalesce(func.max(messages.c.id), 0)).where(_current(chat_id))
+    return MessageId(connection.execute(statement).scalar_one())
+
+
+def _current(chat_id: ChatId) -> ColumnElement[bool]:
+    return and_(messages.c.chat_id == chat_id, messages.c.deleted_at.is_(None))

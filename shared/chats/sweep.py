@@ -1,0 +1,109 @@
+"""Finds the chats that nobody would move again: of dead workers, of lost messages, left lying."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, and_, case, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.sql.expression import literal
+
+from shared.chats import workers
+from shared.chats.drive.begin import LONGEST_COUNTDOWN
+from shared.chats.states import Status
+from shared.chats.tables import chats
+from shared.chats.tables import workers as worker_rows
+from shared.chats.types import ChatId
+from shared.chats.workers import Held
+
+BATCH = 100
+"""Chats of one kind that a round takes at most."""
+
+# Any number will do, as long as every version of this program takes the same one.
+_SWEEP_LOCK = 0x57E9_0002
+_DOUBLINGS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a round found; every item is checked again when it is acted upon."""
+
+    dead_workers: int
+    orphaned: tuple[Held, ...]
+    overdue: tuple[Held, ...]
+    stranded: tuple[ChatId, ...]
+    resent: tuple[ChatId, ...]
+
+
+def plan_round(
+    connection: Connection,
+    *,
+    death: timedelta,
+    interrupting: timedelta,
+    lost: timedelta,
+    may_declare_death: bool,
+) -> Plan | None:
+    """Mark the dead, take the lost messages to send again, list the rest; None = another sweeps.
+
+    Runs in one short transaction, and one at a time in the fleet.
+    """
+    got = connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _SWEEP_LOCK})
+    if not got.scalar_one():
+        return None
+    dead = workers.mark_silent(connection, death=death) if may_declare_death else 0
+    workers.forget_dead(connection)
+    return Plan(
+        dead_workers=dead,
+        orphaned=_orphaned(connection),
+        overdue=_overdue(connection, interrupting),
+        stranded=_stranded(connection),
+        resent=_resend(connection, lost, workers.free_slots(connection)),
+    )
+
+
+def _orphaned(connection: Connection) -> tuple[Held, ...]:
+    dead = or_(worker_rows.c.id.is_(None), worker_rows.c.dead_at.is_not(None))
+    return workers.load_held(connection, dead, limit=BATCH)
+
+
+def _overdue(connection: Connection, interrupting: timedelta) -> tuple[Held, ...]:
+    overdue = and_(
+        chats.c.status == Status.INTERRUPTING.value,
+        chats.c.interrupting_since < func.clock_timestamp() - interrupting,
+    )
+    return workers.load_held(connection, overdue, limit=BATCH)
+
+
+def _stranded(connection: Connection) -> tuple[ChatId, ...]:
+    statement = select(chats.c.id).where(
+        chats.c.status == Status.WAITING.value, chats.c.queue_length > 0
+    )
+    return tuple(ChatId(id_) for id_ in connection.execute(statement.limit(BATCH)).scalars())
+
+
+def _resend(connection: Connection, lost: timedelta, room: int) -> tuple[ChatId, ...]:
+    """Take the chats whose message must be lost, oldest first, as many as there is room for."""
+    if room <= 0:
+        return ()
+    now = func.clock_timestamp()
+    due_since = func.greatest(chats.c.enqueued_at, chats.c.retry_at)
+    patience = literal(lost, INTERVAL) * func.power(2, func.least(chats.c.sweeps, _DOUBLINGS))
+    # A wait too long for a countdown was never sent: it is due the moment it is due.
+    never_sent = and_(
+        chats.c.retry_at.is_not(None), chats.c.retry_at > chats.c.enqueued_at + LONGEST_COUNTDOWN
+    )
+    overdue = due_since < now - case((never_sent, literal(timedelta(0), INTERVAL)), else_=patience)
+    found = (
+        select(chats.c.id)
+        .where(chats.c.status == Status.PENDING.value, overdue)
+        .order_by(due_since)
+        .limit(min(room, BATCH))
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("found")
+    )
+    statement = (
+        update(chats)
+        .where(chats.c.id.in_(select(found.c.id)))
+        .values(enqueued_at=now, sweeps=chats.c.sweeps + 1)
+        .returning(chats.c.id)
+    )
+    return tuple(ChatId(id_) for id_ in connection.execute(statement).scalars())
