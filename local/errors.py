@@ -14,6 +14,15 @@ class ServerFailed(LocalError):
         self.name = name
 
 
+class StartFailed(LocalError):
+    """A child that Stepwell needs did not start; its own lines above say why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        """Take the child's name and what was seen from outside."""
+        super().__init__(f"{name} {reason}; its lines above say why")
+        self.name = name
+
+
 class ExternalUnreachable(LocalError):
     """A server given by an environment variable does not answer; its URL is a secret."""
 

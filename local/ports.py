@@ -16,12 +16,13 @@ PortChoice = Callable[[], int]
 """Gives a port that nobody listens on at this moment."""
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on the loopback port now."""
-    with socket.socket() as probe:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on the port now."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind(address)
         except OSError:
             return False
     return True
@@ -35,9 +36,9 @@ def random_free(chance: random.Random | None = None) -> int:
     return port
 
 
-def next_free(start: int, taken: Container[int] = ()) -> int:
+def next_free(start: int, taken: Container[int] = (), host: str = LOOPBACK) -> int:
     """The first free port from `start` up that is not `taken` by a plan of ours."""
-    return next(port for port in range(start, 65_536) if port not in taken and is_free(port))
+    return next(p for p in range(start, 65_536) if p not in taken and is_free(p, host))
 
 
 def remembered(path: Path, choose: PortChoice = random_free) -> int:

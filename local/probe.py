@@ -1,32 +1,58 @@
-"""Asking a server once whether it answers; never raises, never waits long, never tells a password."""
+"""Asking once whether something answers; never raises, never waits long, never tells a password."""
+
+import asyncio
 
 import psycopg
 import redis
 
-CONNECT_SECONDS = 2
+SECONDS = 2
+
+NOT_A_URL = "the URL is malformed"
+"""Said instead of the library's own words, which quote the URL and so the password."""
 
 
 def postgres_refusal(url: str) -> str | None:
     """Why PostgreSQL takes no connection; None if it does."""
     try:
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS):
+        with psycopg.connect(url, connect_timeout=SECONDS):
             return None
-    except psycopg.Error as error:
+    except psycopg.OperationalError as error:
         return _sentence(error)
+    except (psycopg.Error, ValueError):
+        return NOT_A_URL
 
 
 def redis_refusal(url: str) -> str | None:
     """Why Redis or Valkey takes no command, loading its data included; None if it does."""
-    # redis-py leaves its keyword arguments untyped.
-    client: redis.Redis = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-        url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
-    )
+    try:
+        # redis-py leaves its keyword arguments untyped.
+        client: redis.Redis = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+        )
+    except ValueError:
+        return NOT_A_URL
     with client:
         try:
             client.ping()  # pyright: ignore[reportUnknownMemberType]
         except redis.RedisError as error:
             return _sentence(error)
     return None
+
+
+async def http_ok(host: str, port: int, path: str) -> bool:
+    """Whether a GET is answered with status 200."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+    try:
+        async with asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(request.encode("ascii"))
+                status_line = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return status_line.split()[1:2] == [b"200"]
 
 
 def _sentence(error: Exception) -> str:

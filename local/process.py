@@ -72,15 +72,17 @@ class Command:
         ]
 
 
-def spawn(command: Command, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start the child with its output in a file.
+def spawn(
+    command: Command, output: IO[bytes] | int, *, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Start the child with its output in a file or, by `subprocess.PIPE`, in a pipe.
 
     The death signal belongs to the *thread* that spawns: call this in one that lives as long as
     the child should, the main thread as a rule.
     """
     return subprocess.Popen(
         command.launched(),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=dict(command.environment),

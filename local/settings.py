@@ -1,0 +1,91 @@
+"""What `make run` reads from the environment, and what it hands to its children."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import LocalError
+from shared.config.settings import Settings, read_settings
+
+OWN_POSTGRES = "postgresql://own"
+OWN_REDIS = "redis://own"
+"""Stand where no server is named; replaced as soon as our own ones run."""
+
+SPARE_CONNECTIONS = 20
+"""For a migration, the supervisor itself, people with a shell, and what PostgreSQL keeps back."""
+
+DEFAULT_STATE_DIR = ".stepwell"
+DEFAULT_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """The common settings, and those of this machine alone."""
+
+    common: Settings
+    workers: int
+    state_dir: Path
+    environment: Mapping[str, str]
+
+    @property
+    def own_postgres(self) -> bool:
+        """Whether no other PostgreSQL is named."""
+        return self.common.database_url.get_secret_value() == OWN_POSTGRES
+
+    @property
+    def own_redis(self) -> bool:
+        """Whether no other Redis is named."""
+        return self.common.redis_url.get_secret_value() == OWN_REDIS
+
+    @property
+    def wanted_connections(self) -> int:
+        """The connections PostgreSQL must allow for this fleet, 100 at least."""
+        worker, api = self.common.worker_pool_size + 1, self.common.api_pool_size + 1
+        return max(100, api + self.workers * worker + SPARE_CONNECTIONS)
+
+    def of_children(self, urls: Mapping[str, str]) -> "ChildSettings":
+        """The settings the children see, with the URLs of our own servers filled in."""
+        environment = {
+            "STEPWELL_LOG_FORMAT": "readable",
+            **self.environment,
+            **urls,
+            "PYTHONUNBUFFERED": "1",  # a line is read when it is written
+        }
+        return ChildSettings(common=read_settings(environment), environment=environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSettings:
+    """What a child reads, and the environment it reads it from."""
+
+    common: Settings
+    environment: Mapping[str, str]
+
+    @property
+    def database_url(self) -> str:
+        """Of the one database, password included."""
+        return self.common.database_url.get_secret_value()
+
+    @property
+    def redis_url(self) -> str:
+        """Of the one Redis, password included."""
+        return self.common.redis_url.get_secret_value()
+
+
+def read_local_settings(environ: Mapping[str, str]) -> LocalSettings:
+    """Check everything before anything starts. Raises `LocalError` or `SettingsError`."""
+    # An empty variable means an absent one, here as in the common settings.
+    given = {name: value for name, value in environ.items() if value}
+    servers = {"DATABASE_URL": OWN_POSTGRES, "REDIS_URL": OWN_REDIS}
+    return LocalSettings(
+        common=read_settings({**servers, **given}),
+        workers=_count(given.get("STEPWELL_WORKERS", str(DEFAULT_WORKERS))),
+        state_dir=Path(given.get("STEPWELL_STATE_DIR", DEFAULT_STATE_DIR)).absolute(),
+        environment=given,
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise LocalError(f"STEPWELL_WORKERS: wants a number from 1 to 64, not {text!r}")
+    return int(text)
