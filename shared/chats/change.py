@@ -12,7 +12,7 @@ from shared.chats.effects import Cancel, Changed, Effect, Enqueue
 from shared.chats.errors import ChatArchived, MoveNotAllowed
 from shared.chats.record import Chat
 from shared.chats.seal import Spans, account, seal_versions
-from shared.chats.states import ENDED, Move, Status, TurnStatus
+from shared.chats.states import ENDED, LEASED, Move, Status, TurnStatus
 from shared.chats.transitions import ARCHIVED_MOVES, TABLE, allows, sources
 from shared.chats.types import MessageId, NewMessage, TurnId
 
@@ -134,7 +134,7 @@ class Change:
             )
 
     def book(self) -> None:
-        """Book the time up to now to the current turn, before another one becomes current."""
+        """Book the time up to now to the current turn; before another one becomes current."""
         account(self.before, self.chat, now=self.now, spans=self.spans)
         turn_id = self.chat.current_turn_id
         if turn_id is not None and turn_id in self.turn_changes:
@@ -142,7 +142,9 @@ class Change:
 
     def seal(self) -> None:
         """Stamp versions and write the chat and its turns."""
-        self.book()
+        if not (self.before.status in LEASED and self.chat.status in LEASED):
+            # A lease is booked in one piece, at its end, when its step knows what it did.
+            self.book()
         seal_versions(
             self.before, self.chat, history=self.history_changed, queue=self.queue_changed
         )

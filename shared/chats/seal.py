@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.chats.record import Chat
-from shared.chats.states import LEASED, Status
+from shared.chats.states import Status
 from shared.chats.types import TurnTime
 
 
@@ -40,11 +40,8 @@ def seal_versions(before: Chat, after: Chat, *, history: bool, queue: bool) -> N
 def account(before: Chat, after: Chat, *, now: datetime, spans: Spans | None) -> None:
     """Book the time since the last booking to the phase that the chat was in until now.
 
-    Every moment of a turn is booked exactly once, so that the phases add up to its length. A
-    lease is booked in one piece, at its end, when its step knows what it did.
+    Every moment of a turn is booked exactly once, so that the phases add up to its length.
     """
-    if before.status in LEASED and after.status in LEASED:
-        return
     elapsed = max((now - after.phase_since).total_seconds(), 0.0)
     booked = _book(before, since=after.phase_since, elapsed=elapsed, spans=spans)
     after.turn_time = add_times(after.turn_time, booked)

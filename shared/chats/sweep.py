@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, and_, case, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import INTERVAL
-from sqlalchemy.sql.expression import literal
 
 from shared.chats import workers
 from shared.chats.drive.begin import LONGEST_COUNTDOWN
@@ -86,12 +84,13 @@ def _resend(connection: Connection, lost: timedelta, room: int) -> tuple[ChatId,
         return ()
     now = func.clock_timestamp()
     due_since = func.greatest(chats.c.enqueued_at, chats.c.retry_at)
-    patience = literal(lost, INTERVAL) * func.power(2, func.least(chats.c.sweeps, _DOUBLINGS))
+    patience = lost.total_seconds() * func.power(2, func.least(chats.c.sweeps, _DOUBLINGS))
     # A wait too long for a countdown was never sent: it is due the moment it is due.
     never_sent = and_(
         chats.c.retry_at.is_not(None), chats.c.retry_at > chats.c.enqueued_at + LONGEST_COUNTDOWN
     )
-    overdue = due_since < now - case((never_sent, literal(timedelta(0), INTERVAL)), else_=patience)
+    seconds = case((never_sent, 0.0), else_=patience)
+    overdue = due_since < now - func.make_interval(0, 0, 0, 0, 0, 0, seconds)
     found = (
         select(chats.c.id)
         .where(chats.c.status == Status.PENDING.value, overdue)
