@@ -38,7 +38,7 @@ def classify(error: BaseException, *, provider: str = "", now: datetime | None =
 
 def _completed(failure: Failure, hint: str) -> Failure:
     # Our own code gives the verdict and leaves the words to us; what it does give stays.
-    named = replace(failure, provider=failure.provider or hint)
+    named = replace(failure, provider=failure.provider or hint, detail=replies.cut(failure.detail))
     if named.message:
         return named
     return replace(named, message=messages.terminal(messages.topic_of(named), named.provider))
