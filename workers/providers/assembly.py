@@ -60,7 +60,8 @@ class Assembly:
     def reasoning(self, delta: str) -> list[StreamEvent]:
         """Add to the current reasoning part, or begin one."""
         events, prose = self._grow(delta, reasoning=True)
-        events.append(ReasoningDelta(prose.index, delta))
+        if delta:  # a part may have nothing to show and still carry metadata
+            events.append(ReasoningDelta(prose.index, delta))
         return events
 
     def open_call(self, key: str, tool_call_id: str, tool_name: str) -> list[StreamEvent]:
@@ -78,16 +79,23 @@ class Assembly:
         call.pieces.append(delta)
         return [CallDelta(call.index, call.tool_call_id, call.tool_name, delta)]
 
-    def rename_call(self, key: str, tool_name: str) -> None:
-        """Correct the name of an open call whose name came late."""
+    def name_call(self, key: str, tool_name: str) -> None:
+        """Name an open call whose name came late."""
         self._calls[key].tool_name = tool_name
 
-    def mark(self, key: str | None, metadata: JsonObject) -> None:
-        """Set the provider metadata of an open call, or (None) of the open prose."""
-        if key is not None:
-            self._metadata[self._calls[key].index] = metadata
-        elif self._prose is not None:
+    def mark_call(self, key: str, metadata: JsonObject) -> None:
+        """Set the provider metadata of an open call."""
+        self._metadata[self._calls[key].index] = metadata
+
+    def mark_prose(self, metadata: JsonObject) -> None:
+        """Set the provider metadata of the open text or reasoning part."""
+        if self._prose is not None:
             self._metadata[self._prose.index] = metadata
+
+    @property
+    def is_reasoning(self) -> bool:
+        """Whether a reasoning part is open."""
+        return self._prose is not None and self._prose.reasoning
 
     def whole(self, part: Part) -> list[StreamEvent]:
         """Add a part that came in one piece."""
