@@ -22,9 +22,13 @@ LONGEST_COUNTDOWN = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A step that may run: its fence, the chat, and the prompt's messages, oldest first."""
+    """A step that may run: its fence, the chat, and the prompt's messages, oldest first.
+
+    `queued_seconds` is how long the chat was due before this delivery.
+    """
 
     fence: Fence
+    queued_seconds: float
     chat: Chat
     messages: tuple[Message, ...]
     steps: int
@@ -68,10 +72,12 @@ def begin(
     if change.limits.max_losses and chat.losses >= change.limits.max_losses:
         fail(change, Move.FAIL_LOST, _lost_error(change))
         return GivenUp()
+    queued_seconds = _due_for(change)
     _take(change, worker_id, lease_id)
     messages = message_store.load_prompt(change.connection, chat.id)
     return Begun(
         fence=Fence(history_version=chat.history_version, lease_id=lease_id),
+        queued_seconds=queued_seconds,
         chat=chat,
         messages=tuple(messages),
         steps=locked.steps,
@@ -87,6 +93,12 @@ def _time_left(change: Change) -> NotDue | NothingToDo | None:
     if remaining > LONGEST_COUNTDOWN:
         return NothingToDo()
     return NotDue(remaining_seconds=remaining.total_seconds())
+
+
+def _due_for(change: Change) -> float:
+    times = [change.chat.enqueued_at, change.chat.retry_at]
+    due = max((time for time in times if time is not None), default=change.now)
+    return max((change.now - due).total_seconds(), 0.0)
 
 
 def _take(change: Change, worker_id: WorkerId, lease_id: LeaseId) -> None:

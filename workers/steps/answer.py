@@ -1,0 +1,75 @@
+"""Collects a stream's events into the parts of an answer, finished or broken off. Pure."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import orjson
+
+from shared.chats.types import JsonValue, Part, ReasoningPart, TextPart, ToolCallPart
+from workers.providers.base import (
+    CallDelta,
+    Finish,
+    PartDone,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A part whose end has not come."""
+
+    first: TextDelta | ReasoningDelta | CallDelta
+    pieces: list[str] = field(default_factory=list[str])
+
+
+class Answer:
+    """The answer so far. `finish` is set once the terminal event was seen."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._growing: dict[int, _Growing] = {}
+        self._done: dict[int, Part] = {}
+        self.finish: Finish | None = None
+
+    def add(self, event: StreamEvent) -> None:
+        """Take the next event."""
+        match event:
+            case TextDelta(text=piece) | ReasoningDelta(text=piece) | CallDelta(args_delta=piece):
+                self._grow(event.index, event, piece)
+            case PartDone(index=index, part=part):
+                self._growing.pop(index, None)
+                self._done[index] = part
+            case Finish():
+                self.finish = event
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every part in its place; one without an end holds what has come of it."""
+        places = sorted({*self._growing, *self._done})
+        return tuple(self._done.get(place) or _broken(self._growing[place]) for place in places)
+
+    def _grow(self, index: int, event: TextDelta | ReasoningDelta | CallDelta, piece: str) -> None:
+        growing = self._growing.get(index)
+        if growing is None:
+            growing = self._growing[index] = _Growing(event)
+        growing.pieces.append(piece)
+
+
+def _broken(growing: _Growing) -> Part:
+    text = "".join(growing.pieces)
+    match growing.first:
+        case TextDelta():
+            return TextPart(text=text)
+        case ReasoningDelta():
+            return ReasoningPart(text=text)
+        case CallDelta(tool_call_id=call_id, tool_name=name):
+            return ToolCallPart(tool_call_id=call_id, tool_name=name, args=_arguments(text))
+
+
+def _arguments(text: str) -> JsonValue:
+    try:
+        return cast(JsonValue, orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,50 @@
+"""What a step needs of its process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from structlog.typing import FilteringBoundLogger
+
+from shared.chats.machine import ChatMachine
+from shared.chats.types import WorkerId
+from shared.config.catalog import Catalog
+from shared.events.flusher import Flusher
+from workers.leases import Leases
+from workers.loop import LoopThread
+from workers.providers.base import Provider
+from workers.steps.guard import Patience
+from workers.steps.recorder import StepRecorder
+from workers.steps.settle import Settler
+from workers.steps.timers import Timers
+
+
+class Providers(Protocol):
+    """Hands out the provider of a name. Raises `Preclassified` when it can't be used."""
+
+    def get(self, name: str) -> Provider:
+        """Return the provider; on the loop."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDeps:
+    """The parts of the process that a step works with; all of them are safe between threads,
+    but for the flusher and the providers, which live on the loop."""
+
+    machine: ChatMachine
+    settler: Settler
+    leases: Leases
+    loop: LoopThread
+    flusher: Flusher
+    providers: Providers
+    catalog: Catalog
+    patience: Patience
+    timers: Timers
+    max_steps: int
+    worker_id: Callable[[], WorkerId]
+    new_id: Callable[[], UUID]
+    clock: Callable[[], float]
+    recorder: StepRecorder
+    log: FilteringBoundLogger

@@ -1,0 +1,70 @@
+"""What is kept of a step that a person stopped. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.chats.turning import NOT_RUN
+from shared.chats.types import (
+    NewMessage,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    TurnId,
+)
+
+
+def partial_rows(
+    parts: Sequence[Part], *, turn_id: TurnId | None, model: str, now: datetime
+) -> tuple[NewMessage, ...]:
+    """Return the rows of an answer that broke off: what was said, and a result for every call.
+
+    No usage and no response id: the provider has not said them, or not for the whole.
+    """
+    kept = _kept(parts)
+    if not kept:
+        return ()
+    rows = [
+        NewMessage(
+            role=Role.ASSISTANT, content=kept, turn_id=turn_id, model=model, interrupted=True
+        )
+    ]
+    results = tuple(_not_run(call, now) for call in kept if _is_ours(call))
+    if results:
+        rows.append(NewMessage(role=Role.TOOL, content=results, turn_id=turn_id))
+    return tuple(rows)
+
+
+def _kept(parts: Sequence[Part]) -> tuple[Part, ...]:
+    answered = {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
+    return tuple(part for part in parts if not _is_empty(part) and not _hangs(part, answered))
+
+
+def _is_empty(part: Part) -> bool:
+    return isinstance(part, TextPart | ReasoningPart) and not part.text.strip()
+
+
+def _hangs(part: Part, answered: set[str]) -> bool:
+    """A call that its provider runs itself can't be answered by us: without a result it goes."""
+    return (
+        isinstance(part, ToolCallPart)
+        and part.provider_executed
+        and part.tool_call_id not in answered
+    )
+
+
+def _is_ours(part: Part) -> bool:
+    return isinstance(part, ToolCallPart) and not part.provider_executed
+
+
+def _not_run(call: Part, now: datetime) -> ToolResultPart:
+    assert isinstance(call, ToolCallPart)
+    return ToolResultPart(
+        tool_call_id=call.tool_call_id,
+        tool_name=call.tool_name,
+        result=NOT_RUN,
+        is_error=True,
+        created_at=now,
+    )

@@ -1,0 +1,47 @@
+"""What a step tells the metrics."""
+
+from enum import StrEnum
+from typing import Protocol
+
+from shared.chats.states import Move
+from shared.config.catalog import Model
+from shared.errors.kinds import Failure
+from workers.providers.base import Request
+
+
+class Stage(StrEnum):
+    """The parts of a step's time; together they are the step."""
+
+    QUEUE = "queue"  # from due to begun
+    BEGIN = "begin"  # the transaction that takes the lease
+    PROVIDER = "provider"  # the model call
+    TOOLS = "tools"  # the built-in tools
+    SETTLE = "settle"  # the transaction that ends the step
+
+
+class StepRecorder(Protocol):
+    """Takes what happened, from any thread."""
+
+    def request(self, model: Model, request: Request) -> None:
+        """A model call is about to be made."""
+        ...
+
+    def first_part(self, model: Model, seconds: float) -> None:
+        """The first part came so many seconds after the opening of the request."""
+        ...
+
+    def stage(self, stage: Stage, seconds: float) -> None:
+        """A stage of a step took so long."""
+        ...
+
+    def streaming(self, change: int) -> None:
+        """One more step streams (1), or one less (-1)."""
+        ...
+
+    def retried(self, model: Model | None, failure: Failure) -> None:
+        """A failed attempt will be repeated."""
+        ...
+
+    def settled(self, model: Model | None, move: Move) -> None:
+        """A step was written."""
+        ...

@@ -1,0 +1,109 @@
+"""Makes of a stream that ended what its step brings to the settling. Pure."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.chats.drive.begin import Begun
+from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, Result, Stopped
+from shared.chats.record import Chat
+from shared.chats.seal import Spans
+from shared.chats.types import NewMessage, Role, ToolCallPart, ToolResultPart, Usage
+from shared.config.catalog import Model
+from shared.errors.classify import classify
+from shared.errors.kinds import ErrorKind, Failure
+from workers.leases import CancelReason
+from workers.providers import base
+from workers.steps.answer import Answer
+from workers.steps.interrupt import partial_rows
+from workers.steps.stream import Streamed
+
+NO_TOOL = "There is no tool of this name in this chat."
+"""What the model reads when it calls a tool that was not offered."""
+
+
+def make_result(
+    begun: Begun, model: Model | None, streamed: Streamed, *, max_steps: int, now: datetime
+) -> Result:
+    """Return the step's result; `now` stamps synthetic tool results."""
+    chat = begun.chat
+    return Result(
+        ending=_ending(begun, model, streamed, max_steps, now),
+        partial=partial_rows(
+            streamed.answer.parts, turn_id=chat.current_turn_id, model=chat.model, now=now
+        ),
+        spans=Spans(provider=streamed.seconds),
+    )
+
+
+def _ending(
+    begun: Begun, model: Model | None, streamed: Streamed, max_steps: int, now: datetime
+) -> Ending:
+    finish = streamed.answer.finish
+    if finish is not None and model is not None:
+        return _complete(begun, model, streamed.answer, finish, max_steps, now)
+    if streamed.error is not None:
+        provider = model.provider if model is not None else ""
+        return Failed(failure=classify(streamed.error, provider=provider, now=now))
+    if streamed.stopped is CancelReason.DRAIN:
+        return Released(counts_as_loss=False)
+    return Stopped()
+
+
+def _complete(
+    begun: Begun, model: Model, answer: Answer, finish: base.Finish, max_steps: int, now: datetime
+) -> Ending:
+    rows = _answer_rows(begun.chat, model, answer, finish)
+    calls = [
+        part
+        for part in answer.parts
+        if isinstance(part, ToolCallPart) and not part.provider_executed
+    ]
+    if not calls or finish.reason is not base.FinishReason.TOOL_CALLS:
+        return Finish(rows=rows)
+    if begun.steps + 1 >= max_steps:
+        return Failed(failure=_too_many_steps(max_steps))
+    return More(rows=(*rows, _unknown_tools(begun.chat, calls, now)))
+
+
+def _answer_rows(
+    chat: Chat, model: Model, answer: Answer, finish: base.Finish
+) -> tuple[NewMessage, ...]:
+    if not answer.parts:
+        # Nothing said is a turn without a row, not an empty message.
+        return ()
+    row = NewMessage(
+        role=Role.ASSISTANT,
+        content=answer.parts,
+        turn_id=chat.current_turn_id,
+        model=chat.model,
+        usage=_usage(model, finish.usage),
+        provider_response_id=finish.response_id if model.store else None,
+    )
+    return (row,)
+
+
+def _usage(model: Model, said: Usage | None) -> Usage:
+    usage = said or Usage()
+    return replace(usage, context_limit=usage.context_limit or model.context_limit)
+
+
+def _unknown_tools(chat: Chat, calls: list[ToolCallPart], now: datetime) -> NewMessage:
+    results = tuple(
+        ToolResultPart(
+            tool_call_id=call.tool_call_id,
+            tool_name=call.tool_name,
+            result=NO_TOOL,
+            is_error=True,
+            created_at=now,
+        )
+        for call in calls
+    )
+    return NewMessage(role=Role.TOOL, content=results, turn_id=chat.current_turn_id)
+
+
+def _too_many_steps(max_steps: int) -> Failure:
+    return Failure(
+        kind=ErrorKind.GENERIC,
+        retryable=False,
+        message=f"The turn was stopped after {max_steps} steps, the limit of this installation.",
+    )

@@ -1,0 +1,63 @@
+"""Settles a step, through an outage of the database if need be: a finished answer is kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.typing import FilteringBoundLogger
+
+from shared.chats.drive.fence import Fence
+from shared.chats.drive.settle import Result, Settlement, settle
+from shared.chats.errors import ChatNotFound, StaleFence
+from shared.chats.machine import ChatMachine, Updated
+from shared.chats.types import ChatId
+
+_FIRST_SECONDS = 0.1
+_LONGEST_SECONDS = 2.0
+
+# SQLSTATE classes that pass: connection (08), rollback for a deadlock or a conflict (40), lack of
+# resources (53), operator intervention such as a shutdown or a time-out (57), lock not had (55).
+_PASSING = ("08", "40", "53", "55", "57")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settler:
+    """Writes the end of steps; `sleep` and `clock` in seconds."""
+
+    machine: ChatMachine
+    outage_seconds: float
+    sleep: Callable[[float], None]
+    clock: Callable[[], float]
+    log: FilteringBoundLogger
+
+    def settle(self, chat_id: ChatId, fence: Fence, result: Result) -> Updated[Settlement] | None:
+        """Write, and try again while the database is away; None = the chat is no longer ours.
+
+        A COMMIT whose answer was lost is repeated too: had it been made, the fence says so.
+        Raises what the database raises when it is not a passing failure, or not over in time.
+        """
+        deadline = self.clock() + self.outage_seconds
+        pause = _FIRST_SECONDS
+        while True:
+            try:
+                return self.machine.update(chat_id, lambda change: settle(change, fence, result))
+            except (StaleFence, ChatNotFound):
+                return None
+            except (DBAPIError, PoolTimeout) as error:
+                if not is_passing(error) or self.clock() >= deadline:
+                    raise
+                self.log.warning("settle.postponed", seconds=pause, error=type(error).__name__)
+            self.sleep(pause)
+            pause = min(pause * 2, _LONGEST_SECONDS)
+
+
+def is_passing(error: DBAPIError | PoolTimeout) -> bool:
+    """Say whether a database error is one of an outage, not of what was asked."""
+    if isinstance(error, PoolTimeout) or error.connection_invalidated:
+        return True
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # The server said nothing: there was no connection to say it on.
+        return isinstance(error, OperationalError | InterfaceError)
+    return state.startswith(_PASSING)

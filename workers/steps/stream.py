@@ -1,0 +1,140 @@
+"""Plays the provider's stream to whoever watches, and collects the answer."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from shared.chats.types import ReasoningPart, Role, TextPart
+from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
+from shared.events.types import CallDelta as StreamedCall
+from shared.events.writer import EpisodeWriter
+from workers.leases import CancelReason, Lease
+from workers.providers.base import (
+    CallDelta,
+    Finish,
+    PartDone,
+    Provider,
+    ReasoningDelta,
+    Request,
+    StreamEvent,
+    TextDelta,
+)
+from workers.steps.answer import Answer
+from workers.steps.guard import Guard
+from workers.steps.timers import Timers
+
+ProviderFailure = ProviderError | TransportFailed | StreamTruncated | Preclassified
+_FAILURES = (ProviderError, TransportFailed, StreamTruncated, Preclassified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """How a stream ended: complete (`answer.finish` is set), failed, or stopped.
+
+    `seconds` is the time from the opening of the request to the end, `first_part_seconds` to the
+    first part (None = none came).
+    """
+
+    answer: Answer
+    seconds: float
+    first_part_seconds: float | None
+    error: ProviderFailure | None = None
+    stopped: CancelReason | None = None
+
+
+class _Stop:
+    """Cancels the reading task, from any thread, as long as it reads."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._loop = asyncio.get_running_loop()
+        self._reading = True
+
+    def __call__(self) -> None:
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def over(self) -> None:
+        """A cancellation that is on its way must not hit what comes after the stream."""
+        self._reading = False
+
+    def _cancel(self) -> None:
+        if self._reading:
+            self._task.cancel()
+
+
+async def stream_answer(
+    provider: Provider,
+    request: Request,
+    *,
+    lease: Lease,
+    writer: EpisodeWriter,
+    guard: Guard,
+    timers: Timers,
+) -> Streamed:
+    """Read the stream to its end. Raises nothing that a provider or a person can cause."""
+    answer = Answer()
+    opened = timers.now()
+    first: float | None = None
+    error: ProviderFailure | None = None
+    stop = _Stop()
+    stopped = lease.stoppable(stop)
+    if stopped is not None:
+        return Streamed(answer=answer, seconds=0.0, first_part_seconds=None, stopped=stopped)
+    guard.open()
+    try:
+        async with aclosing(provider.stream(request)) as events:
+            async for event in events:
+                if first is None:
+                    first = timers.now() - opened
+                guard.part()
+                answer.add(event)
+                _show(writer, event)
+    except asyncio.CancelledError:
+        stopped, error = _why(guard, lease)
+    except _FAILURES as failure:
+        error = failure
+    finally:
+        stop.over()
+        lease.unstoppable()
+        guard.close()
+    return Streamed(
+        answer=answer,
+        seconds=timers.now() - opened,
+        first_part_seconds=first,
+        error=error,
+        stopped=stopped,
+    )
+
+
+def _why(guard: Guard, lease: Lease) -> tuple[CancelReason | None, Preclassified | None]:
+    """Say who cancelled: a guard, a person, or (re-raised) somebody that ends the loop."""
+    task = asyncio.current_task()
+    assert task is not None
+    if guard.fired is not None:
+        task.uncancel()
+        return None, guard.failure()
+    if lease.reason is None:
+        raise asyncio.CancelledError
+    task.uncancel()
+    return lease.reason, None
+
+
+def _show(writer: EpisodeWriter, event: StreamEvent) -> None:
+    match event:
+        case TextDelta(index=index, text=text):
+            writer.add(index, Role.ASSISTANT, TextPart(text=text))
+        case ReasoningDelta(index=index, text=text):
+            writer.add(index, Role.ASSISTANT, ReasoningPart(text=text))
+        case CallDelta(index=index):
+            delta = StreamedCall(
+                tool_call_id=event.tool_call_id,
+                tool_name=event.tool_name,
+                args_delta=event.args_delta,
+            )
+            writer.add(index, Role.ASSISTANT, delta)
+        case PartDone(index=index, part=part):
+            writer.done(index, Role.ASSISTANT, part)
+        case Finish():
+            return
