@@ -61,7 +61,7 @@ class Valkey(Server):
             "bind": LOOPBACK,
             "port": str(self.port),
             "requirepass": self._password,
-            "dir": str(self.data),
+            "dir": ".",  # the working directory: any other would have to be quoted Valkey's way
             "appendonly": "no" if self.fast else "yes",
             "appendfsync": "everysec",
             "save": "",  # the append-only file is the whole truth
