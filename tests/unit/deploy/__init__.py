@@ -1,0 +1,1 @@
+"""The files that deploy Stepwell agree with the program."""
