@@ -45,7 +45,7 @@ def build(case: Case) -> BaseException:
 
 def _provider_error(case: Case) -> ProviderError:
     return ProviderError(
-        message=case.get("provider_message", case["message"]),
+        message=case.get("provider_message") or case["message"],
         status_code=case.get("status_code", 0),
         headers=case.get("headers", {}),
         body=case.get("response_body", ""),
