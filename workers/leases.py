@@ -86,10 +86,14 @@ class Leases:
         """Return the leases whose begin has committed."""
         return [lease for lease in self.all() if lease.confirmed]
 
+    def busy_slots(self) -> int:
+        """Return how many steps are under way."""
+        with self._lock:
+            return len(self._by_id)
+
     def free_slots(self) -> int:
         """Return how many more steps this process could run."""
-        with self._lock:
-            return max(self._slots - len(self._by_id), 0)
+        return max(self._slots - self.busy_slots(), 0)
 
     def cancel_all(self, reason: CancelReason) -> None:
         """Stop every step."""

@@ -15,6 +15,7 @@ from shared.chats.seal import Spans, account, seal_versions
 from shared.chats.states import ENDED, LEASED, Move, Status, TurnStatus
 from shared.chats.transitions import ARCHIVED_MOVES, TABLE, allows, sources
 from shared.chats.types import MessageId, NewMessage, TurnId
+from shared.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,18 @@ class Limits:
     requires_action_seconds: float = 300.0
     interrupting_seconds: float = 15.0
     death_seconds: float = 7.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Take what the settings say."""
+        return cls(
+            max_queued=settings.max_queued,
+            max_losses=settings.max_losses,
+            max_failures=settings.max_failures,
+            requires_action_seconds=settings.requires_action_seconds,
+            interrupting_seconds=settings.interrupting_seconds,
+            death_seconds=settings.death_seconds,
+        )
 
 
 @dataclass(slots=True, kw_only=True)

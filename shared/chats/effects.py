@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from structlog.typing import FilteringBoundLogger
+from structlog.stdlib import BoundLogger
 
 from shared.chats.types import ChatId, LeaseId, WorkerId
 
@@ -68,7 +68,7 @@ class Effects:
 
     dispatcher: Dispatcher
     notifier: Notifier
-    log: FilteringBoundLogger
+    log: BoundLogger
 
     def flush(self, effects: Sequence[Effect]) -> None:
         """Send what a commit caused. Never raises for a dead broker: Postgres has the truth."""

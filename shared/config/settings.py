@@ -127,7 +127,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     The only place of the project that reads the environment.
     """
-    source = os.environ if environ is None else environ
+    source = environment() if environ is None else environ
     values: dict[str, object] = {}
     for name in Settings.model_fields:
         value = _look_up(name.upper(), source)
@@ -137,6 +137,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process's environment, for the names that a `stepwell.toml` refers to."""
+    return os.environ
 
 
 def _look_up(name: str, source: Mapping[str, str]) -> str | None:

@@ -1,5 +1,6 @@
 """The errors of the queue."""
 
+from shared.chats.effects import EffectFailed
 from shared.chats.types import ChatId
 
 
@@ -7,7 +8,7 @@ class QueueError(Exception):
     """Something went wrong between this process and the broker."""
 
 
-class EnqueueFailed(QueueError):
+class EnqueueFailed(QueueError, EffectFailed):
     """The broker did not take a delivery for a chat; the sweeper will find the chat."""
 
     def __init__(self, chat_id: ChatId, reason: str) -> None:

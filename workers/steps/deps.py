@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from structlog.typing import FilteringBoundLogger
+from structlog.stdlib import BoundLogger
 
 from shared.chats.machine import ChatMachine
 from shared.chats.types import WorkerId
@@ -47,4 +47,4 @@ class StepDeps:
     new_id: Callable[[], UUID]
     clock: Callable[[], float]
     recorder: StepRecorder
-    log: FilteringBoundLogger
+    log: BoundLogger

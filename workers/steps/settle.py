@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from structlog.typing import FilteringBoundLogger
+from structlog.stdlib import BoundLogger
 
 from shared.chats.drive.fence import Fence
 from shared.chats.drive.settle import Result, Settlement, settle
@@ -29,7 +29,7 @@ class Settler:
     outage_seconds: float
     sleep: Callable[[float], None]
     clock: Callable[[], float]
-    log: FilteringBoundLogger
+    log: BoundLogger
 
     def settle(self, chat_id: ChatId, fence: Fence, result: Result) -> Updated[Settlement] | None:
         """Write, and try again while the database is away; None = the chat is no longer ours.

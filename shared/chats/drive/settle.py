@@ -11,7 +11,7 @@ from shared.chats.seal import Spans
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import clear_action, next_turn
 from shared.chats.types import ChatError, MessageId, NewMessage, RetryState, Role
-from shared.errors import backoff
+from shared.errors import backoff, messages
 from shared.errors.kinds import Failure
 
 Rows = tuple[NewMessage, ...]
@@ -145,7 +145,7 @@ def _record_retry(change: Change, failure: Failure) -> Settlement:
     chat.retry_state = RetryState(
         attempt=chat.failures,
         delay_ms=round(seconds * 1000),
-        error=failure.message,
+        error=messages.retry(failure),
         kind=failure.kind.value,
         provider=failure.provider,
         status_code=failure.status_code,

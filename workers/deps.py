@@ -1,0 +1,177 @@
+"""Puts the engine of a worker together, starts it, and ends it in the right order."""
+
+import os
+import random
+import socket
+import time
+
+import structlog
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine as Database
+from uuid_utils.compat import uuid7
+
+from shared.chats.change import Limits
+from shared.chats.effects import Effects
+from shared.chats.machine import ChatMachine
+from shared.chats.types import ChatId, WorkerId
+from shared.config.catalog import load_catalog
+from shared.config.settings import Settings, environment
+from shared.db.engine import make_engine
+from shared.events.connection import open_redis
+from shared.events.publisher import Publisher
+from shared.metrics.metrics import Metrics
+from shared.queue.dispatcher import Dispatcher
+from shared.version import VERSION
+from workers.leases import CancelReason, Leases
+from workers.loop import LoopThread
+from workers.recorder import WorkerRecorder
+from workers.recovery import Recovery
+from workers.renewal import Me, Renewal
+from workers.steps.deps import StepDeps
+from workers.steps.guard import Patience
+from workers.steps.outcome import Outcome
+from workers.steps.run import run_step
+from workers.steps.settle import Settler
+from workers.steps.timers import LoopTimers
+from workers.sweep import Sweeper
+from workers.traffic import Traffic
+
+_log = structlog.stdlib.get_logger()
+
+
+def make_deps(
+    settings: Settings, dispatcher: Dispatcher, registry: CollectorRegistry
+) -> "WorkerDeps":
+    """Make the engine of this process; nothing connects yet. Raises `CatalogError`."""
+    return WorkerDeps(settings, dispatcher, registry)
+
+
+class WorkerDeps:
+    """Everything of a worker that is not Celery."""
+
+    def __init__(
+        self, settings: Settings, dispatcher: Dispatcher, registry: CollectorRegistry
+    ) -> None:
+        """Make the parts that need no loop."""
+        self._settings = settings
+        self._metrics = Metrics(registry)
+        self._catalog = load_catalog(settings.config, environment())
+        self._loop = LoopThread()
+        self._leases = Leases(slots=settings.worker_concurrency)
+        self._redis = open_redis(settings.redis_url.get_secret_value())
+        self._database = _open(settings, settings.worker_pool_size, "stepwell-worker")
+        self._own_database = _open(settings, 1, "stepwell-renewal")
+        self.deliveries = WorkerRecorder(self._metrics, busy_slots=self._leases.busy_slots)
+        self._machine = ChatMachine(
+            engine=self._database,
+            effects=Effects(dispatcher=dispatcher, notifier=Publisher(self._redis), log=_log),
+            limits=Limits.of(settings),
+            new_id=uuid7,
+        )
+        recovery = Recovery(machine=self._machine, redis=self._redis, log=_log)
+        self._renewal = self._make_renewal(recovery)
+        self._sweeper = self._make_sweeper(recovery)
+        self._traffic: Traffic | None = None
+        self._step: StepDeps | None = None
+
+    def start(self) -> None:
+        """Start the loop, register, begin to renew and to sweep."""
+        for warning in self._catalog.warnings:
+            _log.warning("catalog.incomplete", problem=warning)
+        self._metrics.prime((m.provider, m.name) for m in self._catalog.models.values())
+        self._metrics.build_info.labels(version=VERSION).set(1)
+        self._loop.start()
+        traffic = self._loop.run(
+            Traffic.open(self._settings, self._catalog, self._leases, self.deliveries)
+        )
+        self._traffic = traffic
+        self._step = self._make_step(traffic)
+        self._renewal.start()
+        self._sweeper.start()
+
+    def run_step(self, chat_id: ChatId) -> Outcome:
+        """Take one step; called from many task threads at once."""
+        if self._step is None:
+            raise RuntimeError("the engine was not started")
+        return run_step(self._step, chat_id)
+
+    def drain(self) -> None:
+        """Give back what still runs."""
+        self._leases.cancel_all(CancelReason.DRAIN)
+
+    def stop(self) -> None:
+        """Stop what was started and mark the worker dead, last."""
+        self._sweeper.stop()
+        if self._traffic is not None:
+            self._loop.run(self._traffic.close())
+        # The renewal pings the loop, so it ends first; the row is marked when nothing runs.
+        self._renewal.stop_renewing()
+        self._loop.stop()
+        self._renewal.deregister()
+        self._redis.close()
+        self._database.dispose()
+        self._own_database.dispose()
+
+    def _renamed(self, worker_id: WorkerId) -> None:
+        if self._traffic is not None:
+            self._loop.submit(self._traffic.listen(worker_id))
+
+    def _make_step(self, traffic: Traffic) -> StepDeps:
+        settings = self._settings
+        return StepDeps(
+            machine=self._machine,
+            settler=Settler(
+                machine=self._machine,
+                outage_seconds=settings.settle_outage_seconds,
+                sleep=time.sleep,
+                clock=time.monotonic,
+                log=_log,
+            ),
+            leases=self._leases,
+            loop=self._loop,
+            flusher=traffic.flusher,
+            providers=traffic.providers,
+            catalog=self._catalog,
+            patience=Patience(
+                startup_seconds=settings.startup_seconds,
+                silence_seconds=settings.silence_seconds,
+            ),
+            timers=LoopTimers(),
+            max_steps=settings.max_steps,
+            worker_id=lambda: self._renewal.worker_id,
+            new_id=uuid7,
+            clock=time.monotonic,
+            recorder=self.deliveries,
+            log=_log,
+        )
+
+    def _make_renewal(self, recovery: Recovery) -> Renewal:
+        return Renewal(
+            engine=self._own_database,
+            me=Me(host=socket.gethostname(), pid=os.getpid(), version=VERSION),
+            leases=self._leases,
+            loop=self._loop,
+            recovery=recovery,
+            counter=self.deliveries,
+            period_seconds=self._settings.renewal_seconds,
+            new_id=uuid7,
+            renamed=self._renamed,
+            log=_log,
+        )
+
+    def _make_sweeper(self, recovery: Recovery) -> Sweeper:
+        return Sweeper(
+            machine=self._machine,
+            recovery=recovery,
+            renewal=self._renewal,
+            counter=self.deliveries,
+            period_seconds=self._settings.sweep_seconds,
+            lost_seconds=self._settings.lost_seconds,
+            death_seconds=self._settings.death_seconds,
+            random=random.random,
+            log=_log,
+        )
+
+
+def _open(settings: Settings, size: int, name: str) -> Database:
+    return make_engine(settings.sqlalchemy_url, pool_size=size, name=name)

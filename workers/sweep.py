@@ -1,0 +1,88 @@
+"""Every second, in one worker of the fleet: finds what nobody would move again, and moves it."""
+
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Protocol
+
+from structlog.stdlib import BoundLogger
+
+from shared.chats.machine import ChatMachine
+from workers.recovery import Recovery
+from workers.renewal import Renewal
+
+_JITTER = 0.2
+"""A fleet that was started together must not sweep together."""
+
+
+class SweepCounter(Protocol):
+    """Counts what was put right."""
+
+    def swept(self, reason: str, count: int = 1) -> None:
+        """So many for this reason."""
+        ...
+
+
+class Sweeper:
+    """A thread that sweeps every `period_seconds`, give or take a fifth."""
+
+    def __init__(
+        self,
+        *,
+        machine: ChatMachine,
+        recovery: Recovery,
+        renewal: Renewal,
+        counter: SweepCounter,
+        period_seconds: float,
+        lost_seconds: float,
+        death_seconds: float,
+        random: Callable[[], float],
+        log: BoundLogger,
+    ) -> None:
+        """Prepare; `random` returns 0..1."""
+        self._machine = machine
+        self._recovery = recovery
+        self._renewal = renewal
+        self._counter = counter
+        self._period = period_seconds
+        self._lost_seconds = lost_seconds
+        self._death_seconds = death_seconds
+        self._random = random
+        self._log = log
+        self._stopping = Event()
+        self._thread = Thread(target=self._main, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Begin to sweep."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round that is under way."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _main(self) -> None:
+        while not self._stopping.wait(self._pause()):
+            try:
+                self.round()
+            except Exception as error:
+                self._log.warning("sweep.failed", error=repr(error))
+
+    def _pause(self) -> float:
+        return self._period * (1 + _JITTER * (2 * self._random() - 1))
+
+    def round(self) -> None:
+        """Sweep once."""
+        # Who was away itself can't tell whether the others were.
+        steady = self._renewal.steady_seconds() >= self._death_seconds
+        plan = self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
+        if plan is None:
+            return
+        self._counter.swept("dead_worker", plan.dead_workers)
+        self._counter.swept("lost_message", len(plan.resent))
+        for held in plan.orphaned:
+            self._counter.swept("orphaned", self._recovery.take_back(held))
+        for held in plan.overdue:
+            self._counter.swept("interrupting", self._recovery.finish_interruption(held))
+        for chat_id in plan.stranded:
+            self._counter.swept("stranded", self._recovery.promote(chat_id))

@@ -1,0 +1,53 @@
+"""What of a worker lives on its loop: parts out, cancellations in, and the model providers."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from shared.chats.types import WorkerId
+from shared.config.catalog import Catalog
+from shared.config.settings import Settings
+from shared.events.connection import open_async_redis
+from shared.events.flusher import Flusher, FlushSettings, Recorder
+from workers.cancels import CancelListener
+from workers.leases import Leases
+from workers.providers.registry import Registry
+
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Made, used and closed on the loop."""
+
+    flusher: Flusher
+    cancels: CancelListener
+    providers: Registry
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, catalog: Catalog, leases: Leases, recorder: Recorder
+    ) -> "Traffic":
+        """Open what needs no answer from anybody: Redis may be away."""
+        url = settings.redis_url.get_secret_value()
+        flusher = Flusher(
+            open_async_redis(url),
+            recorder=recorder,
+            settings=FlushSettings(buffer_ttl=settings.buffer_seconds),
+        )
+        flusher.start()
+        return cls(
+            flusher=flusher,
+            cancels=CancelListener(open_async_redis(url), leases, _log),
+            providers=Registry(catalog, connect_seconds=settings.connect_seconds),
+        )
+
+    async def listen(self, worker_id: WorkerId) -> None:
+        """Listen for the cancellations of this id."""
+        await self.cancels.listen(worker_id)
+
+    async def close(self) -> None:
+        """Send what waits, and close every connection."""
+        await self.cancels.close()
+        await self.flusher.stop()
+        await self.providers.aclose()
