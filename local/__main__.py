@@ -4,13 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from sqlalchemy import Engine, text
-
 from local.app import serve
 from local.marks import mark_dead_with
 from local.output import Printer
 from local.settings import ChildSettings
 from local.supervisor import MarkDead
+from shared.chats.workers import mark_dead
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,18 +20,7 @@ def main() -> int:
 
 
 def _marker(children: ChildSettings, printer: Printer) -> MarkDead:
-    return mark_dead_with(_mark_row, children, printer)
-
-
-def _mark_row(engine: Engine, *, host: str, pid: int) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE workers SET dead_at = clock_timestamp()"
-                " WHERE host = :host AND pid = :pid AND dead_at IS NULL"
-            ),
-            {"host": host, "pid": pid},
-        )
+    return mark_dead_with(mark_dead, children, printer)
 
 
 if __name__ == "__main__":

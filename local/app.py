@@ -21,7 +21,7 @@ def serve(
 ) -> int:
     """Run Stepwell until a signal ends it; gives the exit status. `root` is the import root."""
     try:
-        settings = read_local_settings(environ)
+        settings = read_local_settings(environ, root)
         state = StateFolder(settings.state_dir)
         with state.locked():
             ready = asyncio.run(_supervise(settings, state, root, out, make_mark_dead))

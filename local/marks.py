@@ -13,10 +13,10 @@ from shared.db.engine import make_engine
 
 
 class MarkRow(Protocol):
-    """Marks the row of one worker process as dead; nothing happens when it is already."""
+    """Marks the row of one worker process as dead, unless it is already."""
 
-    def __call__(self, engine: Engine, *, host: str, pid: int) -> None:
-        """Mark it. Raises SQLAlchemy's errors."""
+    def __call__(self, engine: Engine, *, host: str, pid: int) -> int:
+        """Mark it; gives how many rows that were. Raises SQLAlchemy's errors."""
         ...
 
 

@@ -14,6 +14,8 @@ OWN_REDIS = "redis://own"
 SPARE_CONNECTIONS = 20
 """For a migration, the supervisor itself, people with a shell, and what PostgreSQL keeps back."""
 
+CONFIG_VARIABLES = ("STEPWELL_CONFIG", "STEPWELL_CONFIG_FILE")
+
 DEFAULT_STATE_DIR = ".stepwell"
 DEFAULT_WORKERS = 2
 
@@ -72,10 +74,16 @@ class ChildSettings:
         return self.common.redis_url.get_secret_value()
 
 
-def read_local_settings(environ: Mapping[str, str]) -> LocalSettings:
-    """Check everything before anything starts. Raises `LocalError` or `SettingsError`."""
+def read_local_settings(environ: Mapping[str, str], root: Path) -> LocalSettings:
+    """Check everything before anything starts. Raises `LocalError` or `SettingsError`.
+
+    A `stepwell.toml` in the root counts unless another one is named.
+    """
     # An empty variable means an absent one, here as in the common settings.
     given = {name: value for name, value in environ.items() if value}
+    config = root / "stepwell.toml"
+    if config.is_file() and not any(name in given for name in CONFIG_VARIABLES):
+        given["STEPWELL_CONFIG"] = str(config)
     servers = {"DATABASE_URL": OWN_POSTGRES, "REDIS_URL": OWN_REDIS}
     return LocalSettings(
         common=read_settings({**servers, **given}),

@@ -1,4 +1,4 @@
-"""Servers that most of these tests need only as something to point at."""
+"""Things that most of these tests need only as something to point at."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +10,10 @@ from local.postgres import Postgres
 from local.valkey import Valkey
 
 
-@pytest.fixture(scope="session")
-def external(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def external(postgres: Postgres, valkey: Valkey) -> dict[str, str]:
     """The variables that name servers started by somebody else; starting none is faster."""
-    folder = tmp_path_factory.mktemp("external")
-    with Postgres(folder, fast=True) as postgres, Valkey(folder, fast=True) as valkey:
-        yield {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
+    return {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
 
 
 @pytest.fixture

@@ -146,22 +146,14 @@ def test_a_command_that_fails_ends_the_start(name: str, tmp_path: Path, external
         assert f"cannot run: {name.lower()} failed with exit status 4" in "\n".join(it.lines)
 
 
-def test_a_worker_that_does_not_drain_is_killed(tmp_path: Path, external: External) -> None:
-    drain = {"STEPWELL_DRAIN_SECONDS": "0.1"}
-    with supervised(tmp_path, external, STUBBORN, drain) as it:
-        [worker] = it.until_ready().pids.workers
-        assert it.stop() == 0
-        assert "stepwell | worker-1 still runs; it is killed" in it.lines
-        assert f"stepwell | marked {worker}" in it.lines
-
-
 def test_a_second_signal_does_not_wait_for_the_drain(tmp_path: Path, external: External) -> None:
     with supervised(tmp_path, external, STUBBORN) as it:
-        it.until_ready()
+        [worker] = it.until_ready().pids.workers
         it.process.send_signal(Signals.SIGINT)
         it.until("WORKER got SIGTERM")
         assert it.stop(Signals.SIGINT) == 0
         assert "stepwell | worker-1 still runs; it is killed" in it.lines
+        assert f"stepwell | marked {worker}" in it.lines
 
 
 def test_a_killed_supervisor_leaves_nothing_behind_and_the_next_one_starts(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from local.commands import API, ENSURE_KEY, MIGRATE, WORKER
-from local.services import DRAIN_MARGIN_SECONDS
+from local.services import END_SECONDS
 from shared.config.catalog import load_catalog
 from shared.config.settings import Settings, read_settings
 from tests.unit.deploy.compose import ROOT, read_compose, seconds
@@ -95,7 +95,7 @@ def test_the_migration_runs_once_before_the_api_and_the_workers() -> None:
 def test_two_workers_run_and_have_time_to_drain() -> None:
     workers = SERVICES["workers"]
     assert workers.deploy.replicas == 2
-    drain = settings_of("workers").drain_seconds + DRAIN_MARGIN_SECONDS
+    drain = settings_of("workers").drain_seconds + END_SECONDS
     assert seconds(workers.stop_grace_period) >= drain
 
 
