@@ -106,13 +106,8 @@ def stop(process: subprocess.Popen[bytes], rungs: Iterable[Patience]) -> int:
 
 def processes_in(name: str, folder: Path) -> list[psutil.Process]:
     """The running processes of that name that work in the folder: leftovers of a killed parent."""
-    attributes = ["name", "cwd", "status"]
     place = str(folder.resolve())
-    return [
-        process
-        for process in psutil.process_iter(attributes)
-        if process.name() == name and _where(process) == place
-    ]
+    return [process for process in psutil.process_iter() if _is(process, name, place)]
 
 
 def end_leftovers(name: str, folder: Path, rungs: Iterable[Patience]) -> int:
@@ -130,11 +125,11 @@ def end_leftovers(name: str, folder: Path, rungs: Iterable[Patience]) -> int:
     return len(found)
 
 
-def _where(process: psutil.Process) -> str | None:
+def _is(process: psutil.Process, name: str, place: str) -> bool:
     try:
-        return process.cwd()
+        return process.name() == name and process.cwd() == place
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
+        return False  # gone meanwhile, or somebody else's
 
 
 def _send(process: psutil.Process, signal: Signals) -> None:
