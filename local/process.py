@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -118,7 +119,8 @@ def end_leftovers(name: str, folder: Path, rungs: Iterable[Patience]) -> int:
     alive = found = processes_in(name, folder)
     for rung in (*rungs, Patience(signal=Signals.SIGKILL, seconds=5)):
         for process in alive:
-            _send(process, rung.signal)
+            with suppress(psutil.NoSuchProcess):  # gone meanwhile, which is what was wanted
+                process.send_signal(rung.signal)
         _, alive = psutil.wait_procs(alive, timeout=rung.seconds)
         if not alive:
             break
@@ -130,10 +132,3 @@ def _is(process: psutil.Process, name: str, place: str) -> bool:
         return process.name() == name and process.cwd() == place
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False  # gone meanwhile, or somebody else's
-
-
-def _send(process: psutil.Process, signal: Signals) -> None:
-    try:
-        process.send_signal(signal)
-    except psutil.NoSuchProcess:
-        return  # gone meanwhile, which is what was wanted

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -118,5 +118,6 @@ def _same(pid: int | None, command: tuple[str, ...], written_at: float) -> psuti
 def _end(processes: list[psutil.Process | None]) -> None:
     alive = [process for process in processes if process is not None]
     for process in alive:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # gone meanwhile, which is what was wanted
+            process.kill()
     psutil.wait_procs(alive, timeout=END_SECONDS)
