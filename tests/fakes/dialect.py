@@ -51,7 +51,7 @@ class FakeDialect(Protocol):
     path: str
     errors: Mapping[str, Fail]
 
-    def read(self, body: JsonObject, headers: Mapping[str, str]) -> Asked:
+    def read(self, body: JsonObject) -> Asked:
         """Find in a request what decides the answer."""
         ...
 

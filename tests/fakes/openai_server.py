@@ -29,7 +29,7 @@ class OpenAIDialect:
         }
     )
 
-    def read(self, body: JsonObject, headers: Mapping[str, str]) -> Asked:
+    def read(self, body: JsonObject) -> Asked:
         messages = [obj(message) for message in items(body.get("messages"))]
         users = [at for at, message in enumerate(messages) if message.get("role") == "user"]
         since = messages[users[-1] + 1 :] if users else messages

@@ -30,6 +30,7 @@ class Seen:
     headers: dict[str, str]
     body: dict[str, JsonValue] | None
     at: float
+    sent: int = 0  # bytes of the answer's body
 
 
 class Recorder:
@@ -59,13 +60,14 @@ class Recorder:
         path: str,
         headers: Mapping[str, str],
         body: dict[str, JsonValue] | None,
-    ) -> None:
+    ) -> Seen:
         connection.requests += 1
         number = len(self._requests) + 1
         named = {name.lower(): value for name, value in headers.items()}
         seen = Seen(number, connection.number, path, named, body, time.monotonic())
         self._requests.append(seen)
         self._notify()
+        return seen
 
     def attempt(self, key: str) -> int:
         """Count the tries under a key, from 0."""

@@ -10,7 +10,7 @@ from aiohttp import web
 from shared.chats.types import JsonObject, JsonValue
 from tests.fakes.dialect import Asked, FakeDialect
 from tests.fakes.play import FailNow, send_play, steps_to_send
-from tests.fakes.recorder import Connection, Recorder
+from tests.fakes.recorder import Connection, Recorder, Seen
 from tests.fakes.wire import Cut, Sender, Wire, reset
 from workers.providers.script import find_script
 from workers.providers.script_steps import (
@@ -57,13 +57,13 @@ class FakeServer(web.Server):
         body = load_object(raw)
         recorded = None if body is None else _BODY.validate_json(raw)
         connection = self._watched[request.protocol]
-        self.recorder.request(connection, request.path, request.headers, recorded)
+        seen = self.recorder.request(connection, request.path, request.headers, recorded)
         if body is None:
             return _error(dialect, Fail(status=400, type="invalid_request", message="no JSON"))
-        return await self._answer(request, dialect, dialect.read(body, request.headers))
+        return await self._answer(request, seen, dialect, dialect.read(body))
 
     async def _answer(
-        self, request: web.BaseRequest, dialect: FakeDialect, asked: Asked
+        self, request: web.BaseRequest, seen: Seen, dialect: FakeDialect, asked: Asked
     ) -> web.StreamResponse:
         try:
             script = find_script(asked.text, dialect.errors)
@@ -75,7 +75,7 @@ class FakeServer(web.Server):
             return web.Response()
         if wire.silent:
             await asyncio.get_running_loop().create_future()
-        sender = Sender(request, wire)
+        sender = Sender(request, wire, seen)
         try:
             if wire.body is not None:
                 await sender.send(wire.body.encode("latin-1" if wire.latin1 else "utf-8"))

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from tests.fakes.recorder import Seen
+
 
 class Wire(BaseModel):
     """The key `wire` of a script: what goes wrong below the dialect."""
@@ -37,11 +39,11 @@ class Cut(Exception):
 class Sender:
     """Sends the body of one response through the faults that were asked for."""
 
-    def __init__(self, request: web.BaseRequest, wire: Wire) -> None:
+    def __init__(self, request: web.BaseRequest, wire: Wire, seen: Seen) -> None:
         self._request = request
         self._wire = wire
         self._response: web.StreamResponse | None = None
-        self._sent = 0
+        self._seen = seen
 
     @property
     def begun(self) -> bool:
@@ -52,10 +54,10 @@ class Sender:
         response = await self._begin()
         if self._wire.newline != "\n":
             body = body.replace(b"\n", self._wire.newline.encode())
-        cut = self._wire.cut_at is not None and self._sent + len(body) >= self._wire.cut_at
+        cut = self._wire.cut_at is not None and self._seen.sent + len(body) >= self._wire.cut_at
         if cut and self._wire.cut_at is not None:
-            body = body[: self._wire.cut_at - self._sent]
-        self._sent += len(body)
+            body = body[: self._wire.cut_at - self._seen.sent]
+        self._seen.sent += len(body)
         step = self._wire.chunk or len(body) or 1
         for at in range(0, len(body), step):
             await response.write(body[at : at + step])

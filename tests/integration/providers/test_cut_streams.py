@@ -1,0 +1,70 @@
+"""A good stream cut off at every byte: a failure or the whole answer, never a shorter success."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from pydantic import JsonValue
+
+from shared.config.dialect import Dialect
+from shared.errors.kinds import StreamTruncated, TransportFailed
+from tests.fakes.process import FakeModels
+from tests.integration.providers.playing import ask, collect, config, opened, parts_of, script
+from tests.unit.providers.prompts import prompt
+from workers.providers.base import Finish, Provider, StreamEvent
+from workers.providers.openai_chat import OpenAIChat
+
+STEPS: Sequence[dict[str, JsonValue]] = (
+    {"reasoning": "hm"},
+    {"text": "grüße"},
+    {"call": {"name": "add", "args": {"x": 1}, "id": "c1"}},
+)
+AT_ONCE = 16
+
+
+def chat(models: FakeModels) -> Provider:
+    return OpenAIChat(config(Dialect.OPENAI_CHAT, models.openai_url))
+
+
+async def attempt(provider: Provider, message: str) -> list[StreamEvent] | Exception:
+    try:
+        return await collect(provider, prompt(message))
+    except (StreamTruncated, TransportFailed) as error:
+        return error
+
+
+def cut_everywhere(
+    models: FakeModels, close: str, size: int
+) -> Sequence[list[StreamEvent] | Exception]:
+    async def run() -> Sequence[list[StreamEvent] | Exception]:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(provider: Provider, at: int) -> list[StreamEvent] | Exception:
+            async with slots:
+                wire: JsonValue = {"cut_at": at, "close": close}
+                return await attempt(provider, script(*STEPS, wire=wire))
+
+        async with opened(chat(models)) as provider:
+            return await asyncio.gather(*(one(provider, at) for at in range(size + 1)))
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("close", ["clean", "abrupt", "reset"])
+def test_a_stream_cut_anywhere_is_whole_or_a_failure(models: FakeModels, close: str) -> None:
+    [whole] = ask(lambda: chat(models), prompt(script(*STEPS)))
+    size = models.requests()[0].sent
+    outcomes = cut_everywhere(models, close, size)
+    answers = [outcome for outcome in outcomes if isinstance(outcome, list)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert len(failures) > size / 2
+    assert answers
+    for events in answers:
+        assert isinstance(events[-1], Finish)
+        assert parts_of(events) == parts_of(whole)
+        assert events[:-1] == whole[:-1]
+    if close != "reset":  # a reset may overtake what was sent before it
+        kinds = [isinstance(outcome, list) for outcome in outcomes]
+        assert kinds == sorted(kinds)  # every piece longer than a whole answer is one
+    expected = StreamTruncated if close == "clean" else TransportFailed
+    assert {type(failure) for failure in failures} == {expected}
