@@ -35,7 +35,7 @@ class ChatAnswer:
         self._headers = headers
         self._assembly = Assembly()
         self._calls = ChatCalls(origin, self._assembly, new_call_id)
-        self._details: list[JsonValue] = []
+        self._thought: dict[str, JsonValue] = {}  # how the open reasoning part goes back
         self._reason = FinishReason.OTHER
         self._refused = False
         self._response_id: str | None = None
@@ -114,13 +114,13 @@ class ChatAnswer:
         if not field and not details:
             return []
         if not self._assembly.is_reasoning:
-            self._details = []
-        self._details.extend(details)
+            self._thought = {}
         events = self._assembly.reasoning(text(delta.get(field)))
-        kept: dict[str, JsonValue] = {"field": field} if field else {}
-        if self._details:
-            kept["details"] = list(self._details)
-        self._assembly.mark_prose(stamp(self._origin, **kept))
+        if field:
+            self._thought["field"] = field
+        if details:
+            self._thought["details"] = [*items(self._thought.get("details")), *details]
+        self._assembly.mark_prose(stamp(self._origin, **self._thought))
         return events
 
     def _typed(self, content: Sequence[JsonValue]) -> list[StreamEvent]:
