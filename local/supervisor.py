@@ -90,8 +90,8 @@ class Supervisor:
 
     async def _work(self) -> None:
         started_at = self._loop.time()
-        require_port(self._settings.common)
         left_behind = await asyncio.to_thread(self._state.left_behind)
+        require_port(self._settings.common)  # after the one that may still hold it
         children = self._settings.of_children(await self._servers.start())
         await self._one_shot("migrate", MIGRATE, children)
         mark_dead = self._make_mark_dead(children)

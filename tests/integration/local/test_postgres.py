@@ -50,6 +50,17 @@ def test_it_listens_on_loopback_and_wants_the_password(tmp_path: Path) -> None:
             one(wrong, "SELECT 1")
 
 
+def test_what_people_wrote_stays_out_of_the_log(tmp_path: Path) -> None:
+    with Postgres(tmp_path, fast=True) as postgres:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE said (words text CHECK (words = 'no'))")
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute("INSERT INTO said VALUES ('a secret')")
+    log = (tmp_path / "postgres.log").read_text()
+    assert "violates check constraint" in log
+    assert "secret" not in log
+
+
 def test_data_password_and_port_survive_a_restart(tmp_path: Path) -> None:
     with Postgres(tmp_path, fast=True) as first, psycopg.connect(first.url) as connection:
         connection.execute("CREATE TABLE kept ()")

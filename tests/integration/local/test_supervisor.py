@@ -48,6 +48,16 @@ def test_a_stop_ends_everything_in_order(tmp_path: Path) -> None:
         assert it.lines[-1] == "stepwell | stopped"
 
 
+def test_a_stop_during_the_start_ends_everything_too(tmp_path: Path) -> None:
+    with supervised(tmp_path) as it:
+        it.until("postgres | ")
+        everyone = [child.pid for child in psutil.Process(it.process.pid).children(recursive=True)]
+        assert it.stop(Signals.SIGINT) == 0
+        assert everyone
+        assert ended(*everyone)
+        assert it.lines[-1] == "stepwell | stopped"
+
+
 def test_the_key_survives_a_restart_and_is_made_known_each_time(
     tmp_path: Path, external: External
 ) -> None:
@@ -171,11 +181,12 @@ def test_a_killed_supervisor_leaves_nothing_behind_and_the_next_one_starts(tmp_p
         assert it.stop() == 0
 
 
-def test_the_next_supervisor_waits_for_no_leftover(tmp_path: Path) -> None:
+def test_a_supervisor_may_start_the_moment_another_is_killed(tmp_path: Path) -> None:
     with supervised(tmp_path) as it:
-        it.until_ready()
+        port = {"STEPWELL_PORT": it.until_ready().base_url.rpartition(":")[2]}
         it.process.kill()
-        with supervised(tmp_path) as second:
+        it.process.wait()
+        with supervised(tmp_path, port) as second:
             second.until_ready()
             assert second.stop() == 0
 
