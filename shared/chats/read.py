@@ -3,7 +3,7 @@
 Nothing here locks: an answer is as old as its statement.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -72,7 +72,7 @@ class ChatFilter:
     status: Status | None = None
     key: str | None = None
     archived: bool | None = None
-    labels: Mapping[str, str]
+    labels: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def list_chats(
         *((chats.c.status == which.status.value,) if which.status is not None else ()),
         *((chats.c.key == which.key,) if which.key is not None else ()),
         *((chats.c.archived.is_(which.archived),) if which.archived is not None else ()),
-        *((chats.c.labels.contains(dict(which.labels)),) if which.labels else ()),
+        *(chats.c.labels.contains({name: value}) for name, value in which.labels),
         *((chats.c.id < before,) if before is not None else ()),
     ]
     # Ids are UUIDv7, so that their order is the order of creation.

@@ -1,0 +1,59 @@
+"""Everything that handlers work with, made once in `api.main` and frozen."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy import Engine
+from starlette.responses import Response
+
+from api.access.caller import Caller
+from api.access.gate import Gate
+from shared.chats.machine import ChatMachine
+from shared.chats.types import ChatId, TurnId
+from shared.config.catalog import Catalog
+from shared.config.settings import Settings
+from shared.metrics.metrics import Metrics
+
+
+class Changes(Protocol):
+    """Hears that a chat has changed."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the chat has changed since the last call, or when the time is over."""
+        ...
+
+
+class Watching(Protocol):
+    """Hears of chats without a thread or a connection for each of them."""
+
+    def watch(self, chat_id: ChatId) -> AbstractAsyncContextManager[Changes]:
+        """Listen to a chat while it is entered; what changes after entering is heard."""
+        ...
+
+
+class TurnStreams(Protocol):
+    """Answers a POST with the stream of the turn that it began."""
+
+    def __call__(self, caller: Caller, chat_id: ChatId, turn_id: TurnId) -> Response:
+        """Return the answer: from the turn's own message to its end or pause."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """What the application is made of. `clock` is monotonic, in seconds."""
+
+    settings: Settings
+    engine: Engine
+    gate: Gate
+    machine: ChatMachine
+    catalog: Catalog
+    metrics: Metrics
+    watching: Watching
+    turn_streams: TurnStreams
+    builtin_tools: frozenset[str]
+    new_id: Callable[[], UUID]
+    clock: Callable[[], float]

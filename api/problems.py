@@ -1,0 +1,216 @@
+"""Every refusal as RFC 9457 `application/problem+json`: the only place that decides a status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+from psycopg import Error as PostgresError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api.access.gate import Unauthenticated
+from shared.chats import errors
+from shared.chats.types import JsonValue
+
+RETRY_SECONDS: Final = 1
+"""What `Retry-After` says when something of ours is away for a moment."""
+
+
+class ProblemCode(StrEnum):
+    """What is wrong with a request, for programs."""
+
+    INVALID_REQUEST = "invalid_request"  # a field, a parameter or the JSON itself
+    UNAUTHENTICATED = "unauthenticated"  # no key, or one that does not count
+    FORBIDDEN = "forbidden"  # the key's role does not allow it
+    NOT_FOUND = "not_found"  # no such thing, or not for this caller
+    METHOD_NOT_ALLOWED = "method_not_allowed"  # the path exists, with other methods
+    MOVE_NOT_ALLOWED = "move_not_allowed"  # not in the chat's present status
+    CHAT_BUSY = "chat_busy"  # busy, and the message asked to be refused then
+    CHAT_ARCHIVED = "chat_archived"  # unarchive it first
+    KEY_TAKEN = "key_taken"  # the owner has another chat with this key
+    NOTHING_TO_COMPACT = "nothing_to_compact"  # there is no history to summarise
+    TOO_LARGE = "too_large"  # the body is over its limit
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  # the body is not JSON
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"  # the key was used for another request
+    QUEUE_FULL = "queue_full"  # the chat's queue is at its limit
+    RATE_LIMITED = "rate_limited"  # too many requests
+    INTERNAL = "internal"  # a defect of the server
+    UNAVAILABLE = "unavailable"  # a part of the server is away; try again
+
+
+STATUS: Final[Mapping[ProblemCode, HTTPStatus]] = {
+    ProblemCode.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
+    ProblemCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ProblemCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ProblemCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    ProblemCode.MOVE_NOT_ALLOWED: HTTPStatus.CONFLICT,
+    ProblemCode.CHAT_BUSY: HTTPStatus.CONFLICT,
+    ProblemCode.CHAT_ARCHIVED: HTTPStatus.CONFLICT,
+    ProblemCode.KEY_TAKEN: HTTPStatus.CONFLICT,
+    ProblemCode.NOTHING_TO_COMPACT: HTTPStatus.CONFLICT,
+    ProblemCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ProblemCode.IDEMPOTENCY_MISMATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,
+    ProblemCode.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    ProblemCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ProblemCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_TITLES: Final[Mapping[ProblemCode, str]] = {
+    ProblemCode.INVALID_REQUEST: "The request is not valid",
+    ProblemCode.UNAUTHENTICATED: "A valid key is needed",
+    ProblemCode.FORBIDDEN: "This key may not do this",
+    ProblemCode.NOT_FOUND: "There is no such thing",
+    ProblemCode.METHOD_NOT_ALLOWED: "The path does not take this method",
+    ProblemCode.MOVE_NOT_ALLOWED: "Not possible in the chat's present status",
+    ProblemCode.CHAT_BUSY: "The chat is busy",
+    ProblemCode.CHAT_ARCHIVED: "The chat is archived",
+    ProblemCode.KEY_TAKEN: "The key is taken",
+    ProblemCode.NOTHING_TO_COMPACT: "There is nothing to compact",
+    ProblemCode.TOO_LARGE: "The body is too large",
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
+    ProblemCode.IDEMPOTENCY_MISMATCH: "The Idempotency-Key belongs to another request",
+    ProblemCode.QUEUE_FULL: "The queue is full",
+    ProblemCode.RATE_LIMITED: "Too many requests",
+    ProblemCode.INTERNAL: "The server made a mistake",
+    ProblemCode.UNAVAILABLE: "A part of the server is away",
+}
+
+# SQLSTATE classes and codes that mean "not now" rather than "not so".
+_AWAY: Final = ("08", "53", "57", "40", "55P03", "25006", "25P03", "58")
+
+
+class Problem(Exception):
+    """A refusal, as it goes out. `detail` says what to do about it."""
+
+    def __init__(
+        self,
+        code: ProblemCode,
+        detail: str,
+        *,
+        more: Mapping[str, JsonValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep the code, the sentence for a person, and what else helps."""
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+        self.more: Mapping[str, JsonValue] = more or {}
+        self.headers: Mapping[str, str] = headers or {}
+
+    @property
+    def status(self) -> HTTPStatus:
+        """The HTTP status."""
+        return STATUS[self.code]
+
+    def body(self) -> dict[str, JsonValue]:
+        """Return the members of the problem."""
+        return {
+            "type": f"urn:stepwell:problem:{self.code.value}",
+            "title": _TITLES[self.code],
+            "status": self.status.value,
+            "detail": self.detail,
+            "code": self.code.value,
+            **self.more,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFault:
+    """What is wrong with one field, named as `content[0].text`."""
+
+    field: str
+    detail: str
+
+
+def invalid(faults: Sequence[FieldFault]) -> Problem:
+    """Return the refusal of a request, field by field."""
+    rows = [{"field": fault.field, "detail": fault.detail} for fault in faults]
+    detail = "; ".join(
+        f"{fault.field}: {fault.detail}" if fault.field else fault.detail for fault in faults
+    )
+    return Problem(ProblemCode.INVALID_REQUEST, detail, more={"errors": rows})
+
+
+def invalid_field(field_name: str, detail: str) -> Problem:
+    """Return the refusal of one field."""
+    return invalid([FieldFault(field=field_name, detail=detail)])
+
+
+def not_found(what: str) -> Problem:
+    """Return the refusal for something that is not there, or not for this caller."""
+    return Problem(ProblemCode.NOT_FOUND, f"There is no such {what}.")
+
+
+def unavailable(part: str) -> Problem:
+    """Return the refusal while a part is away."""
+    return Problem(
+        ProblemCode.UNAVAILABLE,
+        f"{part} is away or busy: try again.",
+        more={"retry_after": RETRY_SECONDS},
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what a caller is told of an error; one that nobody expects is `internal`."""
+    match error:
+        case Problem():
+            return error
+        case Unauthenticated():
+            return Problem(
+                ProblemCode.UNAUTHENTICATED, str(error), headers={"WWW-Authenticate": "Bearer"}
+            )
+        case errors.ChatsError():
+            return _refused_move(error)
+        case SQLAlchemyError() if is_outage(error):
+            return unavailable("PostgreSQL")
+        case _:
+            detail = "An error that nobody expected; the log has it under this request's id."
+            return Problem(ProblemCode.INTERNAL, detail)
+
+
+def is_outage(error: SQLAlchemyError) -> bool:
+    """Say whether the database was away or busy, as opposed to asked something wrong."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    cause = error.orig
+    if error.connection_invalidated or not isinstance(cause, PostgresError):
+        return True
+    # Without a state the connection failed before PostgreSQL could say why.
+    return cause.sqlstate is None or cause.sqlstate.startswith(_AWAY)
+
+
+def _refused_move(error: errors.ChatsError) -> Problem:
+    detail = str(error)
+    match error:
+        case errors.ChatNotFound() | errors.MessageNotFound() | errors.QueuedNotFound():
+            return Problem(ProblemCode.NOT_FOUND, detail)
+        case errors.NotAUserMessage():
+            return Problem(ProblemCode.INVALID_REQUEST, detail)
+        case errors.MoveNotAllowed():
+            more: Mapping[str, JsonValue] = {
+                "current_status": error.found.value,
+                "allowed": [status.value for status in error.allowed],
+            }
+            return Problem(ProblemCode.MOVE_NOT_ALLOWED, detail, more=more)
+        case errors.ChatBusy():
+            more = {"current_status": error.found.value}
+            return Problem(ProblemCode.CHAT_BUSY, detail, more=more)
+        case errors.ChatArchived():
+            return Problem(ProblemCode.CHAT_ARCHIVED, detail)
+        case errors.QueueFull():
+            more = {"retry_after": RETRY_SECONDS}
+            headers = {"Retry-After": str(RETRY_SECONDS)}
+            return Problem(ProblemCode.QUEUE_FULL, detail, more=more, headers=headers)
+        case errors.KeyTaken():
+            return Problem(ProblemCode.KEY_TAKEN, detail)
+        case errors.NothingToCompact():
+            return Problem(ProblemCode.NOTHING_TO_COMPACT, detail)
+        case _:
+            return Problem(ProblemCode.INTERNAL, detail)
