@@ -38,13 +38,13 @@ def chat_body(request: Request, origin: Origin, *, limit_field: str) -> dict[str
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
     if request.max_output_tokens is not None:
         body[limit_field] = request.max_output_tokens
     if request.reasoning_effort is not None:
         body["reasoning_effort"] = request.reasoning_effort
-    return {**body, **request.options}
+    body |= request.options
+    tools = [*(_tool(tool) for tool in request.tools), *items(request.options.get("tools"))]
+    return {**body, "tools": tools} if tools else body
 
 
 def _last_user(messages: Sequence[PromptMessage]) -> int:

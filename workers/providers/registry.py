@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from shared.config.catalog import ProviderConfig, Unavailable
 from shared.config.dialect import Dialect
 from shared.errors.kinds import ErrorKind, Failure, Preclassified
+from workers.providers.anthropic import Anthropic
 from workers.providers.base import Provider
 from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS
 from workers.providers.openai_chat import OpenAIChat
@@ -62,7 +63,11 @@ class Providers:
                     read_seconds=self._read_seconds,
                 )
             case Dialect.ANTHROPIC:
-                raise NotImplementedError
+                return Anthropic(
+                    config,
+                    connect_seconds=self._connect_seconds,
+                    read_seconds=self._read_seconds,
+                )
             case Dialect.SCRIPTED:
                 return Scripted()
 
