@@ -11,7 +11,7 @@ from shared.events.connection import open_async_redis
 from shared.events.flusher import Flusher, FlushSettings, Recorder
 from workers.cancels import CancelListener
 from workers.leases import Leases
-from workers.providers.registry import Registry
+from workers.providers.registry import Providers
 
 _log = structlog.stdlib.get_logger()
 
@@ -22,7 +22,7 @@ class Traffic:
 
     flusher: Flusher
     cancels: CancelListener
-    providers: Registry
+    providers: Providers
 
     @classmethod
     async def open(
@@ -39,7 +39,11 @@ class Traffic:
         return cls(
             flusher=flusher,
             cancels=CancelListener(open_async_redis(url), leases, _log),
-            providers=Registry(catalog, connect_seconds=settings.connect_seconds),
+            providers=Providers(
+                catalog.providers,
+                connect_seconds=settings.connect_seconds,
+                read_seconds=settings.silence_seconds,
+            ),
         )
 
     async def listen(self, worker_id: WorkerId) -> None:

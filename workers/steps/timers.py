@@ -1,6 +1,7 @@
 """Named timers of a step, so that a test can wait for one and let it fire."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
@@ -37,8 +38,8 @@ class LoopTimers:
     """Timers of the running asyncio loop."""
 
     def now(self) -> float:
-        """The loop's clock."""
-        return asyncio.get_running_loop().time()
+        """The monotonic clock: uvloop's own one stands still between two turns of the loop."""
+        return time.monotonic()
 
     def start(self, name: TimerName, seconds: float, fire: Callable[[], None]) -> Timer:
         """Start a timer of the loop; the name is for tests and logs only."""
