@@ -1,0 +1,168 @@
+"""What a stream reads of a chat: all in one statement, for every change of every watched chat."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, select
+
+from shared.chats import codec
+from shared.chats.message_store import read_message
+from shared.chats.record import Chat, read_chat
+from shared.chats.states import LEASED, TurnStatus
+from shared.chats.stream_query import view_statement
+from shared.chats.tables import chats
+from shared.chats.types import (
+    ChatError,
+    ChatId,
+    Message,
+    MessageId,
+    QueuedId,
+    QueuedMessage,
+    TurnId,
+)
+
+_FROM_ID: Final = view_statement(newest=False)
+_NEWEST: Final = view_statement(newest=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What a reader has already: messages up to `message`, or it wants the `newest` ones.
+
+    The queue up to the snapshot `state`; the ends of turns and the removals of messages up to
+    `turns`. `turn` is one whose outcome is wanted whenever that was.
+    """
+
+    message: int = 0
+    newest: int | None = None
+    state: int = 0
+    turns: int = 0
+    turn: TurnId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOutcome:
+    """How far a turn has come; `revision` is the snapshot at which it ended or paused."""
+
+    turn_id: TurnId
+    status: TurnStatus
+    revision: int | None
+    answer_message_id: MessageId | None
+    error: ChatError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """At the snapshot `revision` messages were removed, the oldest of them `first`."""
+
+    revision: int
+    first: MessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamView:
+    """A chat at one snapshot, with what is newer in it than a `Since`.
+
+    `messages` are the visible ones, oldest first, as many as fit a page; `more` follow. The
+    `queue` is only there when it is newer. `turn` is the one that was asked for.
+    """
+
+    chat: Chat
+    messages: tuple[Message, ...] = ()
+    more: bool = False
+    newest: int | None = None
+    queue: tuple[QueuedMessage, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    outcomes: tuple[TurnOutcome, ...] = ()
+    turn: TurnOutcome | None = None
+
+    @property
+    def snapshot(self) -> int:
+        """The version of the chat that this is."""
+        return self.chat.snapshot_version
+
+    @property
+    def live(self) -> bool:
+        """A worker is at the episode: parts of it may come."""
+        return self.chat.status in LEASED
+
+
+def read_view(connection: Connection, chat_id: ChatId, since: Since) -> StreamView | None:
+    """Return the chat as it is now and what is newer than `since`; None when it does not exist.
+
+    One statement, so one snapshot; on a connection in autocommit also one round trip.
+    """
+    parameters = {
+        "chat": chat_id,
+        "state": since.state,
+        "turns": since.turns,
+        "turn": since.turn,
+    }
+    if since.newest is None:
+        result = connection.execute(_FROM_ID, {**parameters, "first": since.message + 1})
+    else:
+        result = connection.execute(_NEWEST, {**parameters, "newest": since.newest})
+    row = result.mappings().first()
+    return None if row is None else _view(row, since)
+
+
+def read_versions(connection: Connection, chat_ids: Sequence[ChatId]) -> dict[ChatId, int]:
+    """Return the snapshot versions of these chats; one that does not exist is missing."""
+    statement = select(chats.c.id, chats.c.snapshot_version).where(chats.c.id.in_(chat_ids))
+    return {ChatId(row.id): row.snapshot_version for row in connection.execute(statement)}
+
+
+def _view(row: RowMapping, since: Since) -> StreamView:
+    messages = tuple(_message(one) for one in row["messages"] or ())
+    turns = [_outcome(one) for one in row["turn"] or ()]
+    return StreamView(
+        chat=read_chat(row),
+        messages=messages,
+        more=bool(messages) and messages[-1].id < row["newest_id"],
+        newest=since.newest,
+        queue=tuple(_queued(one) for one in row["queue"] or ()),
+        removals=tuple(
+            Removal(revision=one["revision"], first=one["first"]) for one in row["removals"] or ()
+        ),
+        outcomes=tuple(_outcome(one) for one in row["outcomes"] or ()),
+        turn=turns[0] if turns else None,
+    )
+
+
+def _message(row: Mapping[str, Any]) -> Message:
+    values = {
+        **row,
+        "chat_id": UUID(row["chat_id"]),
+        "turn_id": None if row["turn_id"] is None else UUID(row["turn_id"]),
+        "created_at": datetime.fromisoformat(row["created_at"]),
+    }
+    # A row that came as JSON, with the types put right: the same mapping for all it is asked.
+    return read_message(cast(RowMapping, values))
+
+
+def _queued(row: Mapping[str, Any]) -> QueuedMessage:
+    return QueuedMessage(
+        id=QueuedId(row["id"]),
+        chat_id=ChatId(UUID(row["chat_id"])),
+        turn_id=TurnId(UUID(row["turn_id"])),
+        position=row["position"],
+        interrupting=row["interrupting"],
+        content=codec.load_parts(row["content"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        model=row["model"],
+        author=row["author"],
+        metadata=row["metadata"],
+    )
+
+
+def _outcome(row: Mapping[str, Any]) -> TurnOutcome:
+    return TurnOutcome(
+        turn_id=TurnId(UUID(row["id"])),
+        status=TurnStatus(row["status"]),
+        revision=row["outcome_revision"],
+        answer_message_id=row["answer_message_id"],
+        error=codec.load_error(row["error"]),
+    )
