@@ -1,0 +1,250 @@
+"""What a client gets next: from where it stands and what was read, to events. Pure.
+
+The order is: reset, messages, queue, title, error, calls, ends of turns, retry, parts, status.
+Every event carries the place at which a client stands once it has it, so that one that is cut off
+after any event goes on from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from api.stream.events import (
+    ActionBody,
+    Body,
+    Event,
+    NoBody,
+    PartBody,
+    QueueBody,
+    RetryBody,
+    StatusBody,
+    TitleBody,
+)
+from api.stream.vector import BadVector, Kind, Progress, Vector, after, order
+from shared.chats.stream_view import Since, StreamView, TurnOutcome
+from shared.chats.types import Role, TurnId
+from shared.events.merge import merge
+from shared.events.types import EventName, PartEntry
+
+RESET_MESSAGES: Final = 50
+"""So many of the newest messages follow a `history_reset`, and start a stream, at the least."""
+
+_NEVER: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Events and where they lead; not `complete` when there is more to read from there on."""
+
+    events: tuple[Event, ...]
+    vector: Vector
+    complete: bool
+
+
+def since_start(history: int, turn: TurnId | None) -> Since:
+    """Return what to read for a stream that begins with the `history` newest messages."""
+    return Since(newest=history, turns=_NEVER, turn=turn)
+
+
+def since_vector(vector: Vector, history: int, turn: TurnId | None, *, reset: bool) -> Since:
+    """Return what to read for a client at this place; `reset`: it gets all messages anew."""
+    kinds = vector.progress.kinds if vector.progress is not None else frozenset[Kind]()
+    anew = reset or (Kind.HISTORY_RESET in kinds and vector.message == 0)
+    return Since(
+        message=vector.message,
+        newest=max(history, RESET_MESSAGES) if anew else None,
+        state=0 if Kind.INITIAL in kinds else vector.base,
+        turns=vector.base,
+        turn=turn,
+    )
+
+
+def start_vector(view: StreamView) -> Vector:
+    """Return the place before everything that a new stream begins with."""
+    progress = Progress(snapshot=view.snapshot, kinds=frozenset({Kind.INITIAL}))
+    skipped = 0 if view.messages else view.chat.last_message_id
+    return Vector(base=view.snapshot, progress=progress, message=skipped, episode=view.chat.episode)
+
+
+def needs_reset(view: StreamView, vector: Vector) -> bool:
+    """Say whether a message that the client has was removed since it asked."""
+    return any(
+        removal.revision > vector.settled and removal.first <= vector.message
+        for removal in view.removals
+    )
+
+
+def plan(
+    view: StreamView,
+    vector: Vector,
+    *,
+    entries: Sequence[PartEntry] = (),
+    resumed: bool = False,
+    awaited: TurnId | None = None,
+) -> Plan:
+    """Return everything in the view that the client does not have.
+
+    `entries` is the buffer of the view's episode, from number 1 on without a gap. `resumed`: the
+    client comes back, so that it may show a preview of which nobody here knows. `awaited` is the
+    turn whose end it waits for. Where `needs_reset` holds, the view has the newest messages. Raises
+    `BadVector` for a place in the future: it belongs to another chat.
+    """
+    if max(vector.settled, vector.base) > view.snapshot:
+        raise BadVector
+    planner = _Planner(view, vector, resumed=resumed)
+    planner.reset()
+    planner.messages()
+    if view.more:
+        return planner.done(complete=False)
+    planner.state()
+    planner.turn_ends(awaited)
+    planner.retry()
+    planner.parts(entries)
+    planner.status()
+    return planner.done(complete=True)
+
+
+class _Planner:
+    """One plan in the making: what has gone out so far, and where that leads."""
+
+    def __init__(self, view: StreamView, vector: Vector, *, resumed: bool) -> None:
+        progress = vector.progress or Progress(snapshot=vector.base)
+        same = progress.snapshot == view.snapshot
+        self._view = view
+        self._chat = view.chat
+        self._vector = vector
+        self._resumed = resumed
+        self._kinds = set(progress.kinds if same else progress.kinds & _carried(vector))
+        self._ends = progress.turn_ends if same else 0
+        self._known = 0 if Kind.INITIAL in self._kinds else vector.base
+        self._events: list[Event] = []
+
+    def done(self, *, complete: bool) -> Plan:
+        """Return the plan; with the last event of a read all of it has gone out."""
+        if complete:
+            self._vector = replace(self._vector, base=self._view.snapshot, progress=None)
+            if self._events:
+                self._events[-1] = replace(self._events[-1], vector=self._vector)
+        return Plan(events=tuple(self._events), vector=self._vector, complete=complete)
+
+    def reset(self) -> None:
+        """Take back messages that were removed, and a preview that became nothing."""
+        vector, current = self._vector, self._chat.episode
+        if needs_reset(self._view, vector):
+            self._vector = replace(vector.at(after(vector.episode)), message=0)
+            self._emit(EventName.HISTORY_RESET, kind=Kind.HISTORY_RESET)
+        elif vector.seq and not (vector.episode == current and self._view.live):
+            if vector.episode == current and self._retry_due:
+                return  # the retry takes it back
+            if self._resumed or not self._committed:
+                self._vector = vector.at(after(vector.episode))
+                self._emit(EventName.PREVIEW_RESET)
+        self._enter()
+
+    def messages(self) -> None:
+        """Send what was committed."""
+        for message in self._view.messages:
+            if message.id > self._vector.message:
+                self._vector = replace(self._vector, message=message.id)
+                self._emit(EventName.MESSAGE, message)
+
+    def state(self) -> None:
+        """Send the queue, the title, the error and the calls that wait, as far as they changed."""
+        chat = self._chat
+        queue = self._view.queue
+        if self._due(chat.queue_version, Kind.QUEUE) and (queue or self._known):
+            self._emit(EventName.QUEUE_UPDATE, QueueBody(items=queue), kind=Kind.QUEUE)
+        if self._due(chat.title_version, Kind.TITLE) or self._begins(Kind.TITLE):
+            self._emit(EventName.TITLE, TitleBody(title=chat.title), kind=Kind.TITLE)
+        if self._due(chat.error_version, Kind.ERROR) and chat.last_error is not None:
+            self._emit(EventName.ERROR, chat.last_error, kind=Kind.ERROR)
+        if self._due(chat.action_version, Kind.ACTION) and chat.pending_calls:
+            calls = ActionBody(calls=chat.pending_calls, turn_id=chat.current_turn_id)
+            self._emit(EventName.ACTION_REQUIRED, calls, kind=Kind.ACTION)
+
+    def turn_ends(self, awaited: TurnId | None) -> None:
+        """Send the ends of turns, in the order of ending."""
+        turn, base = self._view.turn, self._vector.base
+        if turn is not None and turn.turn_id == awaited and self._missed(turn):
+            self._emit(EventName.TURN_END, turn, kind=Kind.AWAITED)
+        ended = [one for one in self._view.outcomes if (one.revision or 0) > base]
+        for outcome in ended[self._ends :]:
+            self._ends += 1
+            self._emit(EventName.TURN_END, outcome)
+
+    def retry(self) -> None:
+        """Send the back-off: it takes the preview back."""
+        if self._retry_due and self._chat.retry_state is not None:
+            self._vector = self._vector.at(after(self._chat.episode))
+            body = RetryBody(retry=self._chat.retry_state, turn_id=self._chat.current_turn_id)
+            self._emit(EventName.RETRY, body, kind=Kind.RETRY)
+
+    def parts(self, entries: Sequence[PartEntry]) -> None:
+        """Send what is buffered of the answer in progress."""
+        episode = self._chat.episode
+        if not self._view.live or self._vector.episode != episode:
+            return
+        rest = [entry for entry in entries if entry.seq > self._vector.seq]
+        if rest and rest[0].first_seq <= self._vector.seq:
+            # What the client has ends inside of a merged entry: the preview starts anew.
+            self._vector = self._vector.at(episode)
+            self._emit(EventName.PREVIEW_RESET)
+            rest = list(entries)
+        for entry in merge(rest):
+            self._vector = self._vector.at(episode, entry.seq)
+            body = PartBody(episode=episode, entry=entry, turn_id=self._chat.current_turn_id)
+            self._emit(EventName.MESSAGE_PART, body)
+
+    def status(self) -> None:
+        """Send the status, last: what is idle has nothing more to say."""
+        if self._due(self._chat.status_version, Kind.STATUS):
+            body = StatusBody(status=self._chat.status, turn_id=self._chat.current_turn_id)
+            self._emit(EventName.STATUS, body, kind=Kind.STATUS)
+
+    @property
+    def _retry_due(self) -> bool:
+        due = self._due(self._chat.retry_version, Kind.RETRY)
+        return due and self._chat.retry_state is not None
+
+    @property
+    def _committed(self) -> bool:
+        """The rows of the episode that the client shows are there.
+
+        Whatever changed the history after that episode ended it, and an end of its own starts with
+        a row of the model or of a tool.
+        """
+        new = [one for one in self._view.messages if one.id > self._vector.message]
+        return bool(new) and new[0].role in (Role.ASSISTANT, Role.TOOL)
+
+    def _enter(self) -> None:
+        """Go on to the current episode, silently; to behind it when nobody is at work on it."""
+        current = self._chat.episode
+        place = current if self._view.live else after(current)
+        if order(self._vector.episode) < order(place):
+            self._vector = self._vector.at(place)
+
+    def _due(self, version: int, kind: Kind) -> bool:
+        return version > self._known and kind not in self._kinds
+
+    def _begins(self, kind: Kind) -> bool:
+        return Kind.INITIAL in self._kinds and kind not in self._kinds
+
+    def _missed(self, turn: TurnOutcome) -> bool:
+        """The turn had ended before the stream began, and the client has not heard of it."""
+        before = turn.revision is not None and turn.revision <= self._vector.base
+        return before and self._begins(Kind.AWAITED)
+
+    def _emit(self, name: EventName, body: Body | None = None, *, kind: Kind | None = None) -> None:
+        if kind is not None:
+            self._kinds.add(kind)
+        progress = Progress(
+            snapshot=self._view.snapshot, kinds=frozenset(self._kinds), turn_ends=self._ends
+        )
+        self._vector = replace(self._vector, progress=progress)
+        self._events.append(Event(name=name, body=body or NoBody(), vector=self._vector))
+
+
+def _carried(vector: Vector) -> frozenset[Kind]:
+    """Return what stays true when a cut-off read is followed by that of another snapshot."""
+    reset = {Kind.HISTORY_RESET} if vector.message == 0 else set[Kind]()
+    return frozenset({Kind.INITIAL, Kind.AWAITED, *reset})
