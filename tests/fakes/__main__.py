@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+from tests.fakes.anthropic_server import AnthropicDialect
 from tests.fakes.openai_server import OpenAIDialect
 from tests.fakes.server import FakeServer
 
@@ -19,6 +20,7 @@ A fake model server is listening. Point stepwell.toml at it:
     [models.rehearsal]
     provider = "rehearsal"
 
+(or dialect = "anthropic" and base_url = "{url}")
 and start Stepwell with STEPWELL_CONFIG=stepwell.toml. Then send a chat a script as its message:
 
     {{"script": [{{"text": "Hello"}}, {{"fail": "rate_limit"}}]}}
@@ -34,7 +36,7 @@ async def _serve(host: str, port: int, *, until_stdin_closes: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     if until_stdin_closes:
         _watch_stdin(loop, stop)
-    fakes = FakeServer([OpenAIDialect()])
+    fakes = FakeServer([OpenAIDialect(), AnthropicDialect()])
     listening = await loop.create_server(fakes, host, port)
     bound: tuple[str, int] = listening.sockets[0].getsockname()[:2]
     url = f"http://{bound[0]}:{bound[1]}"

@@ -1,6 +1,6 @@
 """What a fake server needs to know of a wire dialect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,6 @@ class Asked:
 
     text: str  # of the last user message
     answers: int  # assistant messages after it
-    tools_answered: Sequence[str]  # names or ids of the results after it
     streamed: bool
     key: str  # tells callers apart that send the same script
     model: str

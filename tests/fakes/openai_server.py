@@ -36,7 +36,6 @@ class OpenAIDialect:
         return Asked(
             text=_content(messages[users[-1]].get("content")) if users else "",
             answers=sum(message.get("role") == "assistant" for message in since),
-            tools_answered=[text(m.get("tool_call_id")) for m in since if m.get("role") == "tool"],
             streamed=body.get("stream") is True,
             key=text(body.get("user")),
             model=text(body.get("model")),

@@ -38,6 +38,11 @@ class FakeModels:
         """The base URL for clients of the chat-completions dialect."""
         return f"{self.url}/v1"
 
+    @property
+    def anthropic_url(self) -> str:
+        """The base URL for clients of Anthropic's messages dialect."""
+        return self.url
+
     def requests(self) -> list[Seen]:
         """Return the requests since the last `forget`, oldest first."""
         return _REQUESTS.validate_json(self._ask("requests"))
