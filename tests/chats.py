@@ -2,20 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
-from shared.chats.admit.send import create
-from shared.chats.change import Limits
+from shared.chats import workers
+from shared.chats.admit.send import create, send
+from shared.chats.change import Change, Limits
+from shared.chats.drive.begin import Beginning, Begun, begin
+from shared.chats.drive.fence import Fence
+from shared.chats.drive.settle import Ending, Result, Rows, Settlement, settle
 from shared.chats.effects import Effects, Hint
 from shared.chats.machine import ChatMachine, Updated
+from shared.chats.read import Turn, find_chat, find_turn, load_queue
 from shared.chats.record import Chat
-from shared.chats.states import Status
+from shared.chats.seal import Spans
+from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import Placed, UserMessage
-from shared.chats.types import ChatId, MessageId, TextPart, TurnTime, Usage
+from shared.chats.types import (
+    BusyBehavior,
+    ChatId,
+    JsonObject,
+    LeaseId,
+    MessageId,
+    NewMessage,
+    PendingCall,
+    QueuedMessage,
+    Role,
+    TextPart,
+    ToolCallPart,
+    TurnId,
+    TurnTime,
+    Usage,
+    WorkerId,
+)
+from shared.errors.kinds import ErrorKind, Failure
 
 
 @dataclass(slots=True)
@@ -72,3 +95,154 @@ def said(text: str) -> UserMessage:
 
 def start_chat(machine: ChatMachine, text: str = "hello", **changes: object) -> Updated[Placed]:
     return machine.create(new_chat(**changes), lambda change: create(change, said(text)))
+
+
+TERMINAL = Failure(kind=ErrorKind.AUTH, retryable=False, provider="openai", message="No.")
+PASSING = Failure(kind=ErrorKind.OVERLOADED, retryable=True, provider="openai", status_code=529)
+
+_TABLES = ("chats", "turns", "messages", "queued_messages")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A machine, a live worker, and what the effects of moves sent."""
+
+    engine: Engine
+    machine: ChatMachine
+    recorder: Recorder
+    worker_id: WorkerId
+
+    def start(self, text: str = "hello", **changes: object) -> ChatId:
+        """Create a chat; it is pending."""
+        return start_chat(self.machine, text, **changes).chat.id
+
+    def say(self, chat_id: ChatId, text: str, busy: BusyBehavior = BusyBehavior.QUEUE) -> Placed:
+        return self.machine.update(chat_id, lambda change: send(change, said(text), busy)).value
+
+    def deliver(self, chat_id: ChatId) -> Beginning:
+        """Do what a delivery does, on this bench's worker."""
+        lease_id = LeaseId(uuid7())
+        return self.machine.begin(
+            chat_id,
+            self.worker_id,
+            lambda change, locked: begin(
+                change, locked, worker_id=self.worker_id, lease_id=lease_id
+            ),
+        ).value
+
+    def begin(self, chat_id: ChatId) -> Begun:
+        begun = self.deliver(chat_id)
+        assert isinstance(begun, Begun), begun
+        return begun
+
+    def settle(
+        self,
+        chat_id: ChatId,
+        fence: Fence,
+        ending: Ending,
+        *,
+        partial: Rows = (),
+        spans: Spans | None = None,
+    ) -> Settlement:
+        result = Result(ending=ending, partial=partial, spans=spans or Spans())
+        return self.machine.update(chat_id, lambda change: settle(change, fence, result)).value
+
+    def chat(self, chat_id: ChatId) -> Chat:
+        with self.engine.connect() as connection:
+            found = find_chat(connection, chat_id)
+        assert found is not None
+        return found
+
+    def turn(self, chat_id: ChatId, turn_id: TurnId) -> Turn:
+        with self.engine.connect() as connection:
+            found = find_turn(connection, chat_id, turn_id)
+        assert found is not None
+        return found
+
+    def queue(self, chat_id: ChatId) -> Sequence[QueuedMessage]:
+        with self.engine.connect() as connection:
+            return load_queue(connection, chat_id)
+
+    def execute(self, sql: str, **values: object) -> None:
+        """Change rows behind the machine's back: for what only an accident brings about."""
+        with self.engine.begin() as connection:
+            connection.execute(text(sql), values)
+
+    def age(self, chat_id: ChatId, column: str, seconds: float) -> None:
+        """Let a moment of the chat lie further back."""
+        self.execute(
+            f"UPDATE chats SET {column} = {column} - make_interval(secs => :seconds)"
+            " WHERE id = :id",
+            id=chat_id,
+            seconds=seconds,
+        )
+
+    def rows(self, chat_id: ChatId) -> dict[str, list[JsonObject]]:
+        """Return everything that is stored of a chat."""
+        found: dict[str, list[JsonObject]] = {}
+        with self.engine.connect() as connection:
+            for table in _TABLES:
+                column = "id" if table == "chats" else "chat_id"
+                statement = text(
+                    f"SELECT to_jsonb(t) FROM {table} t WHERE {column} = :id ORDER BY t.id"
+                )
+                found[table] = list(connection.execute(statement, {"id": chat_id}).scalars())
+        return found
+
+
+def open_bench(engine: Engine, *, limits: Limits | None = None) -> Bench:
+    """Return a machine with a worker of its own that is alive."""
+    recorder = Recorder()
+    return Bench(
+        engine=engine,
+        machine=make_machine(engine, recorder=recorder, limits=limits),
+        recorder=recorder,
+        worker_id=register_worker(engine),
+    )
+
+
+def register_worker(engine: Engine, *, slots: int = 10, pid: int = 1) -> WorkerId:
+    worker_id = WorkerId(uuid7())
+    with engine.begin() as connection:
+        workers.register(connection, worker_id, host="here", pid=pid, version="1", slots=slots)
+    return worker_id
+
+
+def answer(text: str = "hi", *, turn_id: TurnId | None, usage: Usage | None = None) -> NewMessage:
+    return NewMessage(
+        role=Role.ASSISTANT,
+        content=(TextPart(text=text),),
+        turn_id=turn_id,
+        model="scripted",
+        usage=usage,
+    )
+
+
+def call_row(turn_id: TurnId | None, *call_ids: str) -> NewMessage:
+    """An answer that asks for tools."""
+    calls = tuple(
+        ToolCallPart(tool_call_id=call_id, tool_name="look", args={}) for call_id in call_ids
+    )
+    return NewMessage(role=Role.ASSISTANT, content=calls, turn_id=turn_id, model="scripted")
+
+
+def require_action(change: Change, fence: Fence, *call_ids: str) -> None:
+    """Pause a running turn for dynamic calls, as the move of a later issue will."""
+    fence.check(change)
+    turn_id = change.chat.current_turn_id
+    assert turn_id is not None
+    change.insert([call_row(turn_id, *call_ids)])
+    deadline = change.now + timedelta(seconds=300)
+    change.chat.pending_calls = tuple(
+        PendingCall(
+            tool_call_id=call_id,
+            tool_name="look",
+            args={},
+            deadline_at=deadline,
+            turn_id=turn_id,
+        )
+        for call_id in call_ids
+    )
+    change.chat.requires_action_deadline_at = deadline
+    change.end_turn(TurnStatus.REQUIRES_ACTION)
+    change.go(Move.SETTLE_REQUIRE_ACTION, Status.REQUIRES_ACTION)

@@ -1,0 +1,1 @@
+"""Tests of the chat shelf against a real database."""

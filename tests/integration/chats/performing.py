@@ -1,0 +1,120 @@
+"""Every move that is built, as a function of a chat in any status."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from shared.chats.admit.control import interrupt, retry
+from shared.chats.admit.edit import edit
+from shared.chats.admit.fields import NewFields, set_fields
+from shared.chats.admit.queue import delete_queued, promote_queued
+from shared.chats.admit.send import send
+from shared.chats.change import Change
+from shared.chats.drive.recover import (
+    recover_interrupting,
+    recover_running,
+    recover_stranded,
+)
+from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, Stopped
+from shared.chats.states import Move, Status
+from shared.chats.types import BusyBehavior, QueuedId, TextPart
+from tests.chats import PASSING, TERMINAL, Bench, answer, said
+from tests.integration.chats.standing import Standing
+
+Perform = Callable[[Bench, Standing], object]
+
+MISSING = QueuedId(-1)
+
+
+def _update(act: Callable[[Change, Standing], object]) -> Perform:
+    return lambda bench, standing: (
+        bench.machine.update(standing.chat_id, lambda change: act(change, standing)).value
+    )
+
+
+def _send(busy: BusyBehavior) -> Perform:
+    return _update(lambda change, _: send(change, said("and this"), busy))
+
+
+def _fields(new: NewFields) -> Perform:
+    return _update(lambda change, _: set_fields(change, new))
+
+
+def _settle(ending: Callable[[Standing], Ending]) -> Perform:
+    def perform(bench: Bench, standing: Standing) -> object:
+        rows = (answer("partial", turn_id=standing.turn_id),)
+        return bench.settle(standing.chat_id, standing.fence, ending(standing), partial=rows)
+
+    return perform
+
+
+def _deliver(bench: Bench, standing: Standing) -> object:
+    return bench.deliver(standing.chat_id)
+
+
+def _delete(bench: Bench, standing: Standing) -> object:
+    bench.machine.delete(standing.chat_id)
+    return None
+
+
+def _queued(standing: Standing) -> QueuedId:
+    return standing.queued[-1] if standing.queued else MISSING
+
+
+def _recover(bench: Bench, standing: Standing) -> object:
+    match bench.chat(standing.chat_id).status:
+        case Status.INTERRUPTING:
+            move: Callable[[Change], None] = partial(
+                recover_interrupting,
+                fence=standing.fence,
+                partial=(answer("buffered", turn_id=standing.turn_id),),
+            )
+        case Status.WAITING:
+            move = recover_stranded
+        case Status.PENDING:
+            bench.age(standing.chat_id, "enqueued_at", 4)
+            plan = bench.machine.sweep(lost_seconds=3, may_declare_death=False)
+            return plan and plan.resent
+        case _:
+            move = partial(recover_running, fence=standing.fence)
+    return bench.machine.update(standing.chat_id, move).value
+
+
+PERFORM: Mapping[Move, Perform] = {
+    Move.SEND_QUEUE: _send(BusyBehavior.QUEUE),
+    Move.SEND_INTERRUPT: _send(BusyBehavior.INTERRUPT),
+    Move.SEND_REJECT: _send(BusyBehavior.REJECT),
+    Move.EDIT: _update(
+        lambda change, standing: edit(change, standing.message_id, (TextPart(text="instead"),))
+    ),
+    Move.DELETE_QUEUED: _update(lambda change, at: delete_queued(change, _queued(at))),
+    Move.PROMOTE_QUEUED: _update(lambda change, at: promote_queued(change, _queued(at))),
+    Move.INTERRUPT: _update(lambda change, _: interrupt(change, clear_queue=False)),
+    Move.RETRY: _update(lambda change, _: retry(change)),
+    Move.SET_FIELDS: _fields(NewFields(title="another", labels={"a": "b"}, model="other")),
+    Move.ARCHIVE: _fields(NewFields(archived=True)),
+    Move.UNARCHIVE: _fields(NewFields(archived=False)),
+    Move.DELETE: _delete,
+    Move.BEGIN: _deliver,
+    Move.FAIL_LOST: _deliver,
+    Move.SETTLE_MORE: _settle(lambda at: More(rows=(answer(turn_id=at.turn_id),))),
+    Move.SETTLE_FINISH: _settle(lambda at: Finish(rows=(answer(turn_id=at.turn_id),))),
+    Move.RECORD_RETRY: _settle(lambda _: Failed(failure=PASSING)),
+    Move.SETTLE_FAIL: _settle(lambda _: Failed(failure=TERMINAL)),
+    Move.RELEASE: _settle(lambda _: Released(counts_as_loss=False)),
+    Move.FINISH_INTERRUPTION: _settle(lambda _: Stopped()),
+    Move.RECOVER: _recover,
+}
+"""CREATE has no status to start from; the moves that are missing besides it are not built."""
+
+NOT_BUILT = frozenset(Move) - frozenset(PERFORM) - {Move.CREATE}
+
+SETTLES = frozenset(
+    {
+        Move.SETTLE_MORE,
+        Move.SETTLE_FINISH,
+        Move.RECORD_RETRY,
+        Move.SETTLE_FAIL,
+        Move.RELEASE,
+        Move.FINISH_INTERRUPTION,
+    }
+)
