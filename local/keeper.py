@@ -13,7 +13,7 @@ from local.process import Command
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
-STABLE_SECONDS = 5.0
+STABLE_SECONDS = 15.0
 """Whoever lived so long was no victim of its own start."""
 
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
