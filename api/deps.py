@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from anyio import CapacityLimiter
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from starlette.responses import Response
 
 from api.access.caller import Caller
 from api.access.gate import Gate
+from api.readiness import Prober
 from shared.chats.machine import ChatMachine
 from shared.chats.types import ChatId, TurnId
 from shared.config.catalog import Catalog
@@ -52,8 +55,11 @@ class Deps:
     machine: ChatMachine
     catalog: Catalog
     metrics: Metrics
+    registry: CollectorRegistry
+    prober: Prober
+    probe_limiter: CapacityLimiter
     watching: Watching
-    turn_streams: TurnStreams
+    turn_streams: TurnStreams | None = None
     builtin_tools: frozenset[str]
     new_id: Callable[[], UUID]
     clock: Callable[[], float]

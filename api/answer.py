@@ -1,0 +1,24 @@
+"""What a move answers: written once, so that a repeated request gets the very same bytes."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from shared.chats.types import ChatId, JsonValue, TurnId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A status and a JSON body, and the chat and turn that they are about."""
+
+    status: int
+    body: bytes
+    chat_id: ChatId
+    turn_id: TurnId | None
+
+
+def write_answer(
+    status: int, value: JsonValue, *, chat_id: ChatId, turn_id: TurnId | None
+) -> Answer:
+    """Write an answer."""
+    return Answer(status=status, body=orjson.dumps(value), chat_id=chat_id, turn_id=turn_id)

@@ -1,0 +1,92 @@
+"""What handlers ask of a request: who makes it, whether it is a repeat, what it wants back."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from api.answer import Answer
+from api.door import CallerOf, DepsOf, ReadOf
+from api.moves import Mover
+from api.once import MAX_CHARACTERS, identify
+from api.problems import not_found
+from shared.chats import read
+from shared.chats.record import Chat
+from shared.chats.types import ChatId
+
+EVENT_STREAM: Final = "text/event-stream"
+CHAT_HEADER: Final = "Stepwell-Chat-Id"
+TURN_HEADER: Final = "Stepwell-Turn-Id"
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description=f"At most {MAX_CHARACTERS} characters; a repeat within 24 h does nothing"
+        " and gets the same answer.",
+    ),
+]
+
+
+async def mover_of(
+    request: Request,
+    deps: DepsOf,
+    caller: CallerOf,
+    taken: ReadOf,
+    idempotency_key: KeyHeader = None,
+) -> Mover:
+    """Return what makes the moves of this request."""
+    canonical = b"" if taken is None else taken.canonical
+    once = identify(
+        caller, idempotency_key, method=request.method, path=request.url.path, canonical=canonical
+    )
+    return Mover(deps=deps, caller=caller, once=once)
+
+
+async def wants_stream(request: Request) -> bool:
+    """Say whether the answer shall be the stream of the turn."""
+    return _quality(request, EVENT_STREAM) > _quality(request, "application/json")
+
+
+MoverOf = Annotated[Mover, Depends(mover_of)]
+WantsStream = Annotated[bool, Depends(wants_stream)]
+
+
+def reply(mover: Mover, answer: Answer, *, stream: bool = False) -> Response:
+    """Return the answer as JSON, or as the stream of the turn that it is about."""
+    open_stream = mover.deps.turn_streams
+    if stream and answer.turn_id is not None and open_stream is not None:
+        response = open_stream(mover.caller, answer.chat_id, answer.turn_id)
+        response.headers[CHAT_HEADER] = str(answer.chat_id)
+        response.headers[TURN_HEADER] = str(answer.turn_id)
+        return response
+    return Response(answer.body, answer.status, media_type="application/json")
+
+
+def readable_chat(connection: Connection, caller: CallerOf, chat_id: ChatId) -> Chat:
+    """Return the chat, if it exists for this caller. Raise `Problem`."""
+    chat = read.find_chat(connection, chat_id, owner=caller.sees)
+    if chat is None:
+        raise not_found("chat")
+    return chat
+
+
+def _quality(request: Request, kind: str) -> float:
+    """Return how much the caller wants this kind, named as it is; 0 = not at all."""
+    for accepted in ",".join(request.headers.getlist("accept")).split(","):
+        name, *parameters = (piece.strip().lower() for piece in accepted.split(";"))
+        if name == kind:
+            return _q(parameters)
+    return 0.0
+
+
+def _q(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,39 @@
+"""Turns what pydantic says of a request into our refusal, field by field. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+
+from api.problems import FieldFault, Problem, invalid, not_found
+from api.schemas.content import TAG
+from api.strict_json import join
+
+
+def problem_of_validation(error: RequestValidationError) -> Problem:
+    """Return `invalid_request`; an id in the path that can't be one is nothing that exists."""
+    rows: Sequence[Mapping[str, Any]] = error.errors()
+    if any(row["loc"][:1] == ("path",) for row in rows):
+        return not_found("chat, message or turn")
+    return invalid([_fault(row) for row in rows])
+
+
+def _fault(row: Mapping[str, Any]) -> FieldFault:
+    where = ""
+    for step in row["loc"][1:]:
+        if isinstance(step, int) or not step.startswith(TAG):
+            where = join(where, step)
+    return FieldFault(field=where, detail=_words(row, where))
+
+
+def _words(row: Mapping[str, Any], where: str) -> str:
+    match row["type"]:
+        case "extra_forbidden":
+            return "is not known here: remove it, or correct its name"
+        case "missing" if where:
+            return "is needed"
+        case "missing":
+            return "a JSON object is needed as the body"
+        case _:
+            words = str(row["msg"]).removeprefix("Value error, ")
+            return words.replace("Input should", "must", 1)

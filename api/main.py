@@ -1,0 +1,137 @@
+"""Makes the application: the only place of the API where its parts are chosen."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+
+import structlog
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from redis import Redis
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from uuid_utils.compat import uuid7
+
+from api import refusals
+from api.access.gate import Gate
+from api.deps import Deps
+from api.observer import Observer
+from api.purge import purge_forever
+from api.readiness import Prober
+from api.routes import chats, content, control, health, messages, models, queue
+from api.ticking import Ticking
+from shared.chats import read
+from shared.chats.change import Limits
+from shared.chats.effects import Effects
+from shared.chats.machine import ChatMachine
+from shared.config.catalog import load_catalog
+from shared.config.settings import Settings, environment
+from shared.db.engine import make_engine
+from shared.events.connection import open_redis
+from shared.events.publisher import Publisher
+from shared.metrics.metrics import Metrics, PendingCollector, PendingLoad
+from shared.queue.app import make_app
+from shared.queue.dispatcher import Dispatcher
+from shared.version import VERSION
+
+_log = structlog.stdlib.get_logger()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application. Nothing connects before the first request."""
+    closing = ExitStack()
+    deps = make_deps(settings, closing)
+    app = FastAPI(
+        title="Stepwell",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(deps, closing),
+        redirect_slashes=False,
+    )
+    app.state.deps = deps
+    for routes in (content, chats, messages, queue, control, models, health):
+        app.include_router(routes.router)
+    refusals.register(app)
+    app.add_middleware(Observer, metrics=deps.metrics, new_id=deps.new_id, clock=deps.clock)
+    return app
+
+
+def make_deps(settings: Settings, closing: ExitStack) -> Deps:
+    """Make the parts; `closing` closes those that hold connections, the last one first."""
+    engine = _engine(settings, closing, settings.api_pool_size, "stepwell-api")
+    probe_engine = _engine(settings, closing, 1, "stepwell-api-probe", seconds=2)
+    redis = open_redis(settings.redis_url.get_secret_value())
+    closing.callback(redis.close)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.build_info.labels(version=VERSION).set(1)
+    registry.register(PendingCollector(lambda: _pending(probe_engine)))
+    return Deps(
+        settings=settings,
+        engine=engine,
+        gate=Gate(engine, time.monotonic),
+        machine=_machine(settings, engine, redis, closing),
+        catalog=load_catalog(settings.config, environment()),
+        metrics=metrics,
+        registry=registry,
+        prober=Prober(probe_engine, redis, time.monotonic),
+        probe_limiter=CapacityLimiter(2),
+        watching=Ticking(),
+        builtin_tools=frozenset(),
+        new_id=uuid7,
+        clock=time.monotonic,
+    )
+
+
+def _machine(settings: Settings, engine: Engine, redis: Redis, closing: ExitStack) -> ChatMachine:
+    dispatcher = Dispatcher(make_app(broker_url=settings.broker))
+    closing.callback(dispatcher.close)
+    effects = Effects(dispatcher=dispatcher, notifier=Publisher(redis), log=structlog.get_logger())
+    return ChatMachine(engine=engine, effects=effects, limits=Limits.of(settings), new_id=uuid7)
+
+
+def _engine(
+    settings: Settings, closing: ExitStack, size: int, name: str, *, seconds: int = 5
+) -> Engine:
+    engine = make_engine(
+        settings.sqlalchemy_url,
+        pool_size=size,
+        name=name,
+        connect_seconds=seconds,
+        pool_seconds=seconds,
+    )
+    closing.callback(engine.dispose)
+    return engine
+
+
+def _pending(engine: Engine) -> PendingLoad | None:
+    """Count the chats that wait; None = PostgreSQL does not say."""
+    try:
+        with engine.connect() as connection:
+            waiting = read.count_waiting(connection)
+    except SQLAlchemyError as error:
+        _log.warning("metrics.pending_unknown", error=str(error))
+        return None
+    return PendingLoad(
+        due=waiting.due, backing_off=waiting.backing_off, oldest_seconds=waiting.oldest_seconds
+    )
+
+
+def _lifespan(
+    deps: Deps, closing: ExitStack
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def live(_: FastAPI) -> AsyncGenerator[None]:
+        # As many threads as connections: whoever has a thread has a connection.
+        to_thread.current_default_thread_limiter().total_tokens = deps.settings.api_pool_size
+        purge = asyncio.create_task(purge_forever(deps.engine, sleep=asyncio.sleep))
+        try:
+            yield
+        finally:
+            purge.cancel()
+            await to_thread.run_sync(closing.close)
+
+    return live

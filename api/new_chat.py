@@ -1,0 +1,135 @@
+"""Builds the row of a chat that is about to be created. Refuses what the catalog does not know."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+from jsonschema.exceptions import SchemaError
+from jsonschema.protocols import Validator
+from jsonschema.validators import Draft202012Validator, validator_for
+
+from api.deps import Deps
+from api.problems import FieldFault, invalid
+from api.schemas.requests import NewChat, NewDynamicTool
+from shared.chats.record import Chat
+from shared.chats.states import Status
+from shared.chats.types import (
+    ChatId,
+    DynamicTool,
+    FilePart,
+    MessageId,
+    Part,
+    TextPart,
+    TurnTime,
+    Usage,
+)
+from shared.config.catalog import Catalog
+
+TITLE_WORDS: Final = 6
+TITLE_CHARACTERS: Final = 80
+UNTITLED: Final = "New chat"
+
+
+_UNSET: Final = datetime.fromtimestamp(0, UTC)
+"""Stands for the times until the chat is inserted: they are the database's."""
+
+_SCHEMA_BYTES: Final = 64 * 1024
+"""Checking a schema takes time in proportion to its length."""
+
+
+def build_chat(
+    deps: Deps, new: NewChat, *, owner: str, key: str | None, content: Sequence[Part]
+) -> Chat:
+    """Return the row of a new chat. Raise `Problem`, which names every field at fault."""
+    faults = [
+        *model_faults(deps.catalog, new.model),
+        *_tool_faults(new, deps.builtin_tools),
+    ]
+    if faults:
+        raise invalid(faults)
+    return Chat(
+        id=ChatId(deps.new_id()),
+        owner=owner,
+        key=key,
+        title=new.title or title_of(content),
+        title_source="words" if new.title is None else "person",
+        model=new.model or deps.catalog.default_model,
+        system=new.system,
+        labels=new.labels,
+        metadata=new.metadata,
+        on_error=new.on_error,
+        dynamic_tools=tuple(_tool(tool) for tool in new.dynamic_tools),
+        tools=None if new.tools is None else tuple(new.tools),
+        requires_action_timeout_seconds=new.requires_action_timeout_seconds,
+        status=Status.PENDING,
+        snapshot_version=0,
+        history_version=0,
+        status_version=1,
+        usage=Usage(),
+        last_message_id=MessageId(0),
+        turn_time=TurnTime(),
+        phase_since=_UNSET,
+        created_at=_UNSET,
+        updated_at=_UNSET,
+    )
+
+
+def title_of(content: Sequence[Part]) -> str:
+    """Return the first words of a message; a file without words gives its name."""
+    words = " ".join(part.text for part in content if isinstance(part, TextPart)).split()
+    if words:
+        return " ".join(words[:TITLE_WORDS])[:TITLE_CHARACTERS].rstrip()
+    names = [part.name for part in content if isinstance(part, FilePart) and part.name]
+    return names[0][:TITLE_CHARACTERS] if names else UNTITLED
+
+
+def model_faults(catalog: Catalog, model: str | None) -> list[FieldFault]:
+    """Say what is wrong with the name of a model; None = the default will do."""
+    if model is None or model in catalog.models:
+        return []
+    known = ", ".join(repr(name) for name in catalog.models)
+    return [FieldFault(field="model", detail=f"there is no such model; there is {known}")]
+
+
+def _tool_faults(new: NewChat, builtins: frozenset[str]) -> list[FieldFault]:
+    faults = [
+        FieldFault(field=f"tools[{number}]", detail="there is no such built-in tool")
+        for number, name in enumerate(new.tools or ())
+        if name not in builtins
+    ]
+    names: set[str] = set()
+    for number, tool in enumerate(new.dynamic_tools):
+        where = f"dynamic_tools[{number}]"
+        if tool.name in names:
+            faults.append(FieldFault(field=f"{where}.name", detail="stands there twice"))
+        if tool.name in builtins:
+            faults.append(FieldFault(field=f"{where}.name", detail="is a built-in tool's"))
+        names.add(tool.name)
+        reason = _schema_fault(tool)
+        if reason is not None:
+            faults.append(FieldFault(field=f"{where}.input_schema", detail=reason))
+    return faults
+
+
+def _schema_fault(tool: NewDynamicTool) -> str | None:
+    schema = tool.input_schema
+    if len(orjson.dumps(schema)) > _SCHEMA_BYTES:
+        return "must have at most 64 KiB as JSON"
+    try:
+        kind: type[Validator] = validator_for(schema, default=Draft202012Validator)
+        kind.check_schema(schema)
+    except SchemaError as error:
+        return f"is not a JSON Schema: at {error.json_path}: {error.message[:200]}"
+    return None
+
+
+def _tool(tool: NewDynamicTool) -> DynamicTool:
+    return DynamicTool(
+        name=tool.name,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        timeout_seconds=tool.timeout_seconds,
+        default_result=tool.default_result,
+        has_default="default_result" in tool.model_fields_set,
+    )

@@ -1,0 +1,70 @@
+"""Registers what becomes of every exception: a problem, never a page of the framework's own."""
+
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from api.access.gate import Unauthenticated
+from api.faults import problem_of_validation
+from api.json_response import ProblemResponse
+from api.problems import Problem, ProblemCode, problem_of
+from shared.chats.errors import ChatsError
+
+_CLIENT_GONE: Final = 499
+
+_log = structlog.stdlib.get_logger()
+
+
+def register(app: FastAPI) -> None:
+    """Answer every exception with a problem."""
+    for kind in (Problem, Unauthenticated, ChatsError, SQLAlchemyError):
+        app.add_exception_handler(kind, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_validation)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    # The framework raises it again afterwards, so that the server logs where it came from.
+    app.add_exception_handler(Exception, _refuse)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem.code is ProblemCode.UNAVAILABLE:
+        _log.warning("http.unavailable", error=str(error))
+    if problem.code is ProblemCode.INTERNAL and isinstance(error, SQLAlchemyError | ChatsError):
+        _log.error("http.failed", exc_info=error)
+    return ProblemResponse(problem)
+
+
+async def _refuse_validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return ProblemResponse(problem_of_validation(error))
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    """Answer what the framework itself refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            problem = Problem(ProblemCode.NOT_FOUND, f"There is no path {request.url.path!a}.")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "")
+            problem = Problem(
+                ProblemCode.METHOD_NOT_ALLOWED,
+                f"This path takes: {allowed}.",
+                headers={"Allow": allowed},
+            )
+        case _:
+            problem = Problem(ProblemCode.INVALID_REQUEST, "The request can't be read.")
+    return ProblemResponse(problem)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """End the request of a client that left; nobody reads this."""
+    return Response(status_code=_CLIENT_GONE)

@@ -1,0 +1,90 @@
+"""Chats themselves: list, read, set fields, delete."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.asking import MoverOf, readable_chat, reply
+from api.door import CallerOf, DepsOf, Door
+from api.json_response import JsonResponse
+from api.new_chat import model_faults
+from api.paths import ChatPath
+from api.problems import invalid
+from api.render import render_chat
+from api.schemas.queries import ChatQuery, read_cursor, write_cursor
+from api.schemas.requests import ChatChanges
+from shared.chats import read
+from shared.chats.admit.fields import NewFields, set_fields
+from shared.chats.change import Change
+
+router: Final = APIRouter(prefix="/v1", route_class=Door)
+
+
+@router.get("/chats")
+def list_chats(query: Annotated[ChatQuery, Query()], deps: DepsOf, caller: CallerOf) -> Response:
+    """List the chats that the caller may read, the newest first."""
+    labels = tuple((name, value) for name, _, value in (x.partition(":") for x in query.label))
+    which = read.ChatFilter(
+        owner=caller.sees,
+        status=query.status,
+        key=query.key,
+        archived=query.archived,
+        labels=labels,
+    )
+    before = None if query.cursor is None else read_cursor(query.cursor)
+    with deps.engine.connect() as connection:
+        found = read.list_chats(connection, which, limit=query.limit + 1, before=before)
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    return JsonResponse(
+        {
+            "items": [render_chat(chat) for chat in page],
+            "next_cursor": write_cursor(page[-1].id) if more else None,
+        }
+    )
+
+
+@router.get("/chats/{chat_id}")
+def get_chat(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
+    """Return a chat."""
+    with deps.engine.connect() as connection:
+        chat = readable_chat(connection, caller, chat_id)
+    return JsonResponse(render_chat(chat))
+
+
+@router.patch("/chats/{chat_id}")
+def change_chat(chat_id: ChatPath, body: ChatChanges, mover: MoverOf) -> Response:
+    """Set a chat's fields; a model counts from the next step."""
+    # What was not sent is None here, whatever its type says.
+    faults = model_faults(mover.deps.catalog, body.model)
+    if faults:
+        raise invalid(faults)
+
+    def changed(change: Change) -> None:
+        if not body.model_fields_set:
+            change.unchanged = True
+            return
+        set_fields(
+            change,
+            NewFields(
+                title=body.title,
+                labels=body.labels,
+                metadata=body.metadata,
+                model=body.model,
+                archived=body.archived,
+            ),
+        )
+
+    return reply(mover, mover.answer(lambda: mover.change(chat_id, changed)))
+
+
+@router.delete("/chats/{chat_id}", status_code=HTTPStatus.NO_CONTENT)
+def delete_chat(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
+    """Delete a chat and all that belongs to it; what runs is stopped."""
+    # The owner of a chat never changes, so that looking before the move is enough.
+    with deps.engine.connect() as connection:
+        readable_chat(connection, caller, chat_id)
+    deps.machine.delete(chat_id)
+    return Response(status_code=HTTPStatus.NO_CONTENT)

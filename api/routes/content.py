@@ -1,0 +1,108 @@
+"""The routes that take content: create a chat, send to one, edit a message."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from api.answer import Answer
+from api.asking import MoverOf, WantsStream, reply
+from api.door import ContentDoor
+from api.moves import Accepted, Mover, find_accepted
+from api.new_chat import build_chat, model_faults
+from api.paths import ChatPath, MessagePath
+from api.problems import invalid, invalid_field, unavailable
+from api.schemas.content import parts_of
+from api.schemas.fields import MAX_KEY_CHARACTERS
+from api.schemas.requests import KeyedMessage, NewChat, NewContent, NewMessage
+from shared.chats import read
+from shared.chats.admit.edit import edit
+from shared.chats.change import Change
+from shared.chats.errors import ChatNotFound, KeyTaken
+from shared.chats.turning import UserMessage
+from shared.chats.types import MessageId, Part
+
+router: Final = APIRouter(prefix="/v1", route_class=ContentDoor)
+
+_TRIES: Final = 5
+"""How often a chat may appear and vanish while one request looks for it."""
+
+
+@router.post("/chats", status_code=HTTPStatus.CREATED)
+def create_chat(body: NewChat, mover: MoverOf, stream: WantsStream) -> Response:
+    """Create a chat with its first message, which is answered at once."""
+    content = parts_of(body.content)
+    chat = build_chat(mover.deps, body, owner=mover.caller.owner, key=body.key, content=content)
+    answer = mover.answer(lambda: mover.create(chat, UserMessage(content=content)))
+    return reply(mover, answer, stream=stream)
+
+
+@router.post("/chats/{chat_id}/messages", status_code=HTTPStatus.ACCEPTED)
+def send_message(
+    chat_id: ChatPath, body: NewMessage, mover: MoverOf, stream: WantsStream
+) -> Response:
+    """Send a message to a chat."""
+    _require_model(mover, body.model)
+    message = UserMessage(
+        content=parts_of(body.content),
+        model=body.model,
+        author=body.author,
+        metadata=body.metadata,
+    )
+    answer = mover.answer(lambda: mover.send(chat_id, message, body.busy_behavior))
+    return reply(mover, answer, stream=stream)
+
+
+@router.put("/chats/by-key/{key:path}/messages", status_code=HTTPStatus.ACCEPTED)
+def send_by_key(
+    key: Annotated[str, Path(min_length=1, max_length=MAX_KEY_CHARACTERS)],
+    body: KeyedMessage,
+    mover: MoverOf,
+    stream: WantsStream,
+) -> Response:
+    """Send a message to the caller's chat with this key, which is created if there is none."""
+    if body.key not in (None, key):
+        raise invalid_field("key", "must be the key in the path")
+    content = parts_of(body.content)
+    # Checked whether or not it comes to creating: a request is good or bad by itself.
+    build_chat(mover.deps, body, owner=mover.caller.owner, key=key, content=content)
+    answer = mover.answer(lambda: _create_or_send(mover, key, body, content))
+    return reply(mover, answer, stream=stream)
+
+
+@router.patch("/chats/{chat_id}/messages/{message_id}", status_code=HTTPStatus.ACCEPTED)
+def edit_message(
+    chat_id: ChatPath, message_id: MessagePath, body: NewContent, mover: MoverOf
+) -> Response:
+    """Replace a user message; all that came after it is taken back, and it is answered anew."""
+    message = UserMessage(content=parts_of(body.content))
+
+    def edited(change: Change) -> Accepted:
+        return find_accepted(change, edit(change, MessageId(message_id), message.content))
+
+    return reply(mover, mover.answer(lambda: mover.move(chat_id, edited)))
+
+
+def _create_or_send(
+    mover: Mover, key: str, body: KeyedMessage, content: tuple[Part, ...]
+) -> Answer:
+    """Whoever comes between makes this one look again: the row decides, not the look."""
+    for _ in range(_TRIES):
+        with mover.deps.engine.connect() as connection:
+            chat_id = read.find_chat_id(connection, owner=mover.caller.owner, key=key)
+        try:
+            if chat_id is not None:
+                message = UserMessage(content=content, model=body.model, author=body.author)
+                return mover.send(chat_id, message, body.busy_behavior)
+            chat = build_chat(mover.deps, body, owner=mover.caller.owner, key=key, content=content)
+            return mover.create(chat, UserMessage(content=content, author=body.author))
+        except (KeyTaken, ChatNotFound):
+            continue
+    raise unavailable("The chat with this key")
+
+
+def _require_model(mover: Mover, model: str | None) -> None:
+    faults = model_faults(mover.deps.catalog, model)
+    if faults:
+        raise invalid(faults)

@@ -1,0 +1,41 @@
+"""Stop a turn, or try a failed one again."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.asking import MoverOf, reply
+from api.door import Door
+from api.moves import Accepted
+from api.paths import ChatPath
+from api.schemas.requests import Interruption, Nothing
+from shared.chats.admit import control
+from shared.chats.change import Change
+
+router: Final = APIRouter(prefix="/v1", route_class=Door)
+
+
+@router.post("/chats/{chat_id}/interrupt", status_code=HTTPStatus.ACCEPTED)
+def interrupt(chat_id: ChatPath, mover: MoverOf, body: Interruption | None = None) -> Response:
+    """Stop the turn that is being answered; where there is none, that is a success too."""
+    clear_queue = body is not None and body.clear_queue
+
+    def interrupted(change: Change) -> Accepted:
+        stopped = change.chat.current_turn_id
+        control.interrupt(change, clear_queue=clear_queue)
+        return Accepted(turn_id=stopped)
+
+    return reply(mover, mover.answer(lambda: mover.move(chat_id, interrupted)))
+
+
+@router.post("/chats/{chat_id}/retry", status_code=HTTPStatus.ACCEPTED)
+def retry(chat_id: ChatPath, mover: MoverOf, body: Nothing | None = None) -> Response:
+    """Try the failed turn again."""
+
+    def retried(change: Change) -> Accepted:
+        control.retry(change)
+        return Accepted(turn_id=change.chat.current_turn_id)
+
+    return reply(mover, mover.answer(lambda: mover.move(chat_id, retried)))

@@ -1,0 +1,93 @@
+"""The transcript and the turns of a chat."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.access.caller import Caller
+from api.asking import readable_chat
+from api.deps import Deps
+from api.door import CallerOf, DepsOf, Door
+from api.json_response import JsonResponse
+from api.paths import ChatPath, TurnPath
+from api.problems import not_found
+from api.render import render_message, render_turn
+from api.schemas.queries import MessageQuery, TurnQuery
+from shared.chats import read
+from shared.chats.read import Turn
+from shared.chats.states import ENDED, TurnStatus
+from shared.chats.types import ChatId, MessageId, TurnId
+
+router: Final = APIRouter(prefix="/v1", route_class=Door)
+
+_SETTLED: Final = ENDED | {TurnStatus.REQUIRES_ACTION}
+
+_LOOK_AGAIN_SECONDS: Final = 5.0
+"""How late an answer is whose notification was lost."""
+
+
+@router.get("/chats/{chat_id}/messages")
+def list_messages(
+    chat_id: ChatPath,
+    query: Annotated[MessageQuery, Query()],
+    deps: DepsOf,
+    caller: CallerOf,
+) -> Response:
+    """List messages; `next_cursor` is the next page's `before_id`, or `after_id` where that led."""
+    with deps.engine.connect() as connection:
+        readable_chat(connection, caller, chat_id)
+        found = read.list_messages(
+            connection,
+            chat_id,
+            limit=query.limit + 1,
+            before=None if query.before_id is None else MessageId(query.before_id),
+            after=None if query.after_id is None else MessageId(query.after_id),
+        )
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    return JsonResponse(
+        {
+            "items": [render_message(message) for message in page],
+            "next_cursor": page[-1].id if more else None,
+        }
+    )
+
+
+@router.get("/chats/{chat_id}/turns/{turn_id}")
+async def get_turn(
+    chat_id: ChatPath,
+    turn_id: TurnPath,
+    query: Annotated[TurnQuery, Query()],
+    deps: DepsOf,
+    caller: CallerOf,
+) -> Response:
+    """Return a turn; with `wait` as soon as it has ended or paused, or when the time is over."""
+    until = deps.clock() + query.wait
+    turn = await run_in_threadpool(_read_turn, deps, caller, chat_id, turn_id)
+    if query.wait and turn.status not in _SETTLED:
+        turn = await _wait(deps, caller, turn, until)
+    return JsonResponse(render_turn(turn))
+
+
+async def _wait(deps: Deps, caller: Caller, turn: Turn, until: float) -> Turn:
+    """Wait without a thread and without a connection; both are taken for each look only."""
+    async with deps.watching.watch(turn.chat_id) as changes:
+        while True:
+            # After listening has begun, so that nothing is missed between looking and listening.
+            turn = await run_in_threadpool(_read_turn, deps, caller, turn.chat_id, turn.id)
+            left = until - deps.clock()
+            if turn.status in _SETTLED or left <= 0:
+                return turn
+            await changes.wait(min(left, _LOOK_AGAIN_SECONDS))
+
+
+def _read_turn(deps: Deps, caller: Caller, chat_id: ChatId, turn_id: TurnId) -> Turn:
+    deps.gate.confirm(caller)
+    with deps.engine.connect() as connection:
+        readable_chat(connection, caller, chat_id)
+        turn = read.find_turn(connection, chat_id, turn_id)
+    if turn is None:
+        raise not_found("turn")
+    return turn

@@ -1,0 +1,49 @@
+"""What waits in a chat's queue."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.asking import MoverOf, readable_chat, reply
+from api.door import CallerOf, DepsOf, Door
+from api.json_response import JsonResponse
+from api.moves import Accepted, find_accepted
+from api.paths import ChatPath, QueuedPath
+from api.render import render_queued
+from shared.chats import read
+from shared.chats.admit.queue import delete_queued, promote_queued
+from shared.chats.change import Change
+from shared.chats.types import QueuedId
+
+router: Final = APIRouter(prefix="/v1", route_class=Door)
+
+
+@router.get("/chats/{chat_id}/queue")
+def get_queue(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
+    """Return the queue, in the order in which it will be answered."""
+    with deps.engine.connect() as connection:
+        readable_chat(connection, caller, chat_id)
+        queue = read.load_queue(connection, chat_id)
+    return JsonResponse({"items": [render_queued(queued) for queued in queue]})
+
+
+@router.delete("/chats/{chat_id}/queue/{queued_id}", status_code=HTTPStatus.ACCEPTED)
+def remove_queued(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> Response:
+    """Take a message out of the queue; its turn ends `replaced`."""
+
+    def removed(change: Change) -> Accepted:
+        return Accepted(turn_id=delete_queued(change, QueuedId(queued_id)))
+
+    return reply(mover, mover.answer(lambda: mover.move(chat_id, removed)))
+
+
+@router.post("/chats/{chat_id}/queue/{queued_id}/promote", status_code=HTTPStatus.ACCEPTED)
+def promote(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> Response:
+    """Have a queued message answered next; what runs is interrupted."""
+
+    def promoted(change: Change) -> Accepted:
+        return find_accepted(change, promote_queued(change, QueuedId(queued_id)))
+
+    return reply(mover, mover.answer(lambda: mover.move(chat_id, promoted)))

@@ -1,0 +1,98 @@
+"""The bodies of requests."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from api.schemas.content import Content, Strict
+from api.schemas.fields import (
+    LONGEST_ACTION_SECONDS,
+    MAX_TOOLS,
+    ActionSeconds,
+    Author,
+    Busy,
+    ChatKey,
+    Labels,
+    Metadata,
+    ModelName,
+    System,
+    Title,
+    WhenError,
+    absent,
+)
+from shared.chats.types import BusyBehavior, OnError
+
+
+class NewDynamicTool(Strict):
+    """A tool that the client executes when the model calls it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: Annotated[str, Field(max_length=10_000)]
+    input_schema: Annotated[dict[str, JsonValue], Field(description="a JSON Schema")]
+    timeout_seconds: Annotated[float, Field(gt=0, le=LONGEST_ACTION_SECONDS)] | None = None
+    default_result: Annotated[
+        JsonValue, Field(description="the result at the deadline; else an error")
+    ] = None
+
+
+class NewChat(Strict):
+    """A chat and its first message."""
+
+    content: Content
+    model: ModelName | None = None
+    system: System | None = None
+    title: Title | None = None
+    key: ChatKey | None = None
+    labels: Labels = Field(default_factory=dict[str, str])
+    metadata: Metadata = Field(default_factory=dict[str, JsonValue])
+    dynamic_tools: Annotated[list[NewDynamicTool], Field(max_length=MAX_TOOLS)] = Field(
+        default_factory=list[NewDynamicTool]
+    )
+    tools: Annotated[
+        list[str] | None, Field(max_length=MAX_TOOLS, description="built-in tools; null = all")
+    ] = None
+    requires_action_timeout_seconds: ActionSeconds | None = None
+    on_error: WhenError = OnError.HOLD
+
+
+class NewMessage(Strict):
+    """A message to a chat."""
+
+    content: Content
+    busy_behavior: Busy = BusyBehavior.QUEUE
+    model: ModelName | None = None
+    author: Author | None = None
+    metadata: Metadata | None = None
+
+
+class KeyedMessage(NewChat):
+    """A message to the chat with the key in the path; the rest counts if it has to be created."""
+
+    busy_behavior: Busy = BusyBehavior.QUEUE
+    author: Author | None = None
+
+
+class NewContent(Strict):
+    """What a user message shall say instead."""
+
+    content: Content
+
+
+class ChatChanges(Strict):
+    """The fields to set; what is left out stays as it is."""
+
+    title: Title = Field(default_factory=absent)
+    labels: Labels = Field(default_factory=absent)
+    metadata: Metadata = Field(default_factory=absent)
+    archived: bool = Field(default_factory=absent)
+    model: ModelName = Field(default_factory=absent)
+
+
+class Interruption(Strict):
+    """How to stop a turn."""
+
+    clear_queue: bool = False
+
+
+class Nothing(Strict):
+    """No field at all."""

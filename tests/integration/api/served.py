@@ -1,0 +1,145 @@
+"""An API that really listens, in a thread of the test, and a client for it."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from sqlalchemy import Engine
+from uuid_utils.compat import uuid7
+
+from api.access import key_store
+from api.access.caller import KeyId, KeyRole
+from api.access.secret import new_secret
+from api.main import create_app
+from shared.config.settings import Settings
+
+START_SECONDS = 10
+ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a problem, checked to be one."""
+        assert self.headers["content-type"] == "application/problem+json", self
+        problem = self.json
+        assert problem["status"] == self.status
+        assert {"type", "title", "status", "detail", "code"} <= set(problem)
+        return problem["code"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Sends requests to one address with one key."""
+
+    host: str
+    port: int
+    key: str | None = None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request on a connection of its own."""
+        sent = dict(headers or {})
+        if self.key is not None:
+            sent.setdefault("Authorization", f"Bearer {self.key}")
+        data = raw
+        if body is not None:
+            data = json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_SECONDS)
+        try:
+            connection.request(method, path, body=data, headers=sent)
+            response = connection.getresponse()
+            return Reply(
+                status=response.status,
+                headers={name.lower(): value for name, value in response.getheaders()},
+                body=response.read(),
+            )
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return self.ask("GET", path, headers=headers)
+
+    def post(self, path: str, body: object = None, **headers: str) -> Reply:
+        return self.ask("POST", path, body, headers=headers)
+
+    def with_key(self, key: str | None) -> "Client":
+        return Client(host=self.host, port=self.port, key=key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """A running API, and keys for it."""
+
+    client: Client
+    engine: Engine
+
+    def key(self, owner: str, role: KeyRole = KeyRole.USER) -> str:
+        """Make a key."""
+        secret = new_secret()
+        with self.engine.begin() as connection:
+            key_store.add(connection, KeyId(uuid7()), secret, owner=owner, role=role)
+        return secret
+
+    def caller(self, owner: str, role: KeyRole = KeyRole.USER) -> Client:
+        """Return a client with a key of its own."""
+        return self.client.with_key(self.key(owner, role))
+
+
+@contextmanager
+def serve(settings: Settings, engine: Engine) -> Generator[Api]:
+    """Serve the application on a free port of the loopback."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            started.set()
+
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
+    server = Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    try:
+        assert started.wait(START_SECONDS)
+        yield Api(client=Client(host="127.0.0.1", port=port), engine=engine)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
