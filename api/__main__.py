@@ -1,5 +1,6 @@
 """`python -m api`: one API process."""
 
+import os
 import socket
 import sys
 from typing import Final
@@ -33,7 +34,8 @@ def main() -> int:
     try:
         listening = _listen(settings)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # The text of the error repeats the address.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         print(
             f"stepwell: the API can't listen on {settings.host} port {settings.port}: {reason};"
             " stop what has the port, or set STEPWELL_PORT",

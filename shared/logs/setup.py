@@ -30,6 +30,9 @@ LEVELS: Final = {
 # They log what they send and receive, or a line for every call.
 _CHATTY: Final = ("openai", "anthropic", "httpx2", "httpcore2", "alembic", "aiohttp", "kombu")
 
+_COLOURED: Final = "color_message"
+"""What uvicorn says a second time, with escape codes."""
+
 # Loggers with a way out of their own; everything goes through the root's.
 _OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "py.warnings")
 
@@ -83,7 +86,7 @@ def _shared(process_name: str) -> list[Processor]:
 
 
 def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {name: redact(name, value) for name, value in event.items()}
+    return {name: redact(name, value) for name, value in event.items() if name != _COLOURED}
 
 
 def _renderer(format: Format, out: TextIO) -> Processor:

@@ -117,3 +117,10 @@ def test_without_a_stream_it_goes_to_stderr(capsys: pytest.CaptureFixture[str]) 
     caught = capsys.readouterr()
     assert caught.out == "an answer\n"
     assert '"event":"said"' in caught.err
+
+
+def test_what_a_server_says_in_colour_is_not_said_twice() -> None:
+    out = _configured()
+    logging.getLogger("uvicorn.error").info("up", extra={"color_message": "\x1b[36mup"})
+    [line] = _lines(out)
+    assert "color_message" not in line
