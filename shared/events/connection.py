@@ -1,5 +1,6 @@
 """Opens Redis for events: quick to give up, never retrying behind our back. Its typed border."""
 
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 from redis import Redis
@@ -67,3 +68,33 @@ def open_pipeline(redis: Redis) -> Pipeline:
 def open_async_pipeline(redis: AsyncRedis, *, transaction: bool = False) -> AsyncPipeline:
     """Start a pipeline; `transaction` makes it all or nothing."""
     return cast(AsyncPipeline, redis.pipeline(transaction=transaction))  # pyright: ignore[reportUnknownMemberType]  # as above
+
+
+class RawConnection(Protocol):
+    """One connection without a pool or retries. After `disconnect` send nothing more on it."""
+
+    async def connect(self) -> None:
+        """Connect and authenticate."""
+        ...
+
+    def pack_commands(self, commands: Iterable[tuple[str, ...]]) -> list[bytes]:
+        """Write commands as bytes."""
+        ...
+
+    async def send_packed_command(self, command: list[bytes], check_health: bool) -> None:
+        """Send bytes."""
+        ...
+
+    async def read_response(self, *, timeout: float) -> object:
+        """Return the next thing that the server says; None when it is silent for so long."""
+        ...
+
+    async def disconnect(self, nowait: bool) -> None:
+        """Close the socket."""
+        ...
+
+
+def open_raw_connection(url: str, *, timeout: float, connect_timeout: float) -> RawConnection:
+    """Return a connection that is not connected yet; times in seconds."""
+    redis = open_async_redis(url, timeout=timeout, connect_timeout=connect_timeout)
+    return cast(RawConnection, redis.connection_pool.make_connection())
