@@ -16,7 +16,7 @@ from shared.chats.drive.fence import Fence
 from shared.chats.drive.settle import Ending, Result, Rows, Settlement, settle
 from shared.chats.effects import Effects, Hint
 from shared.chats.machine import ChatMachine, Updated
-from shared.chats.read import Turn, find_chat, find_turn, load_queue
+from shared.chats.read import Turn, find_chat, find_turn, list_messages, load_queue
 from shared.chats.record import Chat
 from shared.chats.seal import Spans
 from shared.chats.states import Move, Status, TurnStatus
@@ -26,6 +26,7 @@ from shared.chats.types import (
     ChatId,
     JsonObject,
     LeaseId,
+    Message,
     MessageId,
     NewMessage,
     PendingCall,
@@ -100,6 +101,9 @@ def start_chat(machine: ChatMachine, text: str = "hello", **changes: object) -> 
 TERMINAL = Failure(kind=ErrorKind.AUTH, retryable=False, provider="openai", message="No.")
 PASSING = Failure(kind=ErrorKind.OVERLOADED, retryable=True, provider="openai", status_code=529)
 
+LONG_SECONDS = 3600.0
+"""Longer than any test takes, however slow its machine is."""
+
 _TABLES = ("chats", "turns", "messages", "queued_messages")
 
 
@@ -163,6 +167,11 @@ class Bench:
         with self.engine.connect() as connection:
             return load_queue(connection, chat_id)
 
+    def history(self, chat_id: ChatId) -> Sequence[Message]:
+        """Return the transcript, oldest first."""
+        with self.engine.connect() as connection:
+            return list_messages(connection, chat_id, limit=200, after=MessageId(0))
+
     def execute(self, sql: str, **values: object) -> None:
         """Change rows behind the machine's back: for what only an accident brings about."""
         with self.engine.begin() as connection:
@@ -191,8 +200,9 @@ class Bench:
 
 
 def open_bench(engine: Engine, *, limits: Limits | None = None) -> Bench:
-    """Return a machine with a worker of its own that is alive."""
+    """Return a machine with a worker of its own, which stays alive without renewing itself."""
     recorder = Recorder()
+    limits = limits or Limits(death_seconds=LONG_SECONDS)
     return Bench(
         engine=engine,
         machine=make_machine(engine, recorder=recorder, limits=limits),

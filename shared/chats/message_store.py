@@ -123,15 +123,14 @@ def remove_messages_from(
     *,
     revision: int,
     now: datetime,
-) -> list[TurnId]:
-    """Soft-delete a message and all after it; return the turns that they belonged to."""
+) -> None:
+    """Soft-delete a message and all after it."""
     statement = (
         update(messages)
         .where(_current(chat_id), messages.c.id >= first)
         .values(deleted_at=now, revision=revision)
-        .returning(messages.c.turn_id)
     )
-    return list({TurnId(id_) for id_ in connection.execute(statement).scalars() if id_})
+    connection.execute(statement)
 
 
 def last_message_id(connection: Connection, chat_id: ChatId) -> MessageId:

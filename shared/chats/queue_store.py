@@ -70,10 +70,10 @@ def remove(connection: Connection, chat_id: ChatId, queued_id: QueuedId) -> Queu
     return None if row is None else _read(row)
 
 
-def clear(connection: Connection, chat_id: ChatId) -> list[TurnId]:
-    """Take all messages out; return their turns."""
-    statement = delete(queued).where(queued.c.chat_id == chat_id).returning(queued.c.turn_id)
-    return [TurnId(id_) for id_ in connection.execute(statement).scalars()]
+def clear(connection: Connection, chat_id: ChatId) -> list[QueuedMessage]:
+    """Take all messages out and return them."""
+    statement = delete(queued).where(queued.c.chat_id == chat_id).returning(queued)
+    return [_read(row) for row in connection.execute(statement).mappings()]
 
 
 def move_to_head(connection: Connection, chat_id: ChatId, queued_id: QueuedId) -> bool:

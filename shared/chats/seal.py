@@ -92,6 +92,10 @@ def _split_lease(elapsed: float, spans: Spans | None) -> TurnTime:
 
 def reset_time(chat: Chat, *, queued_since: datetime, now: datetime) -> None:
     """Start the bookkeeping of the turn that becomes current; until now it was queued."""
-    queued = max((now - queued_since).total_seconds(), 0.0)
-    chat.turn_time = TurnTime(queue=queued)
+    chat.turn_time = queued_time(since=queued_since, now=now)
     chat.phase_since = now
+
+
+def queued_time(*, since: datetime, now: datetime) -> TurnTime:
+    """Return the time of a turn that was queued until now and nothing else."""
+    return TurnTime(queue=max((now - since).total_seconds(), 0.0))

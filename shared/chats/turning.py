@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.chats import message_store, queue_store, store
+from shared.chats import codec, message_store, queue_store, store
 from shared.chats.change import Change
 from shared.chats.errors import QueueFull
 from shared.chats.record import Chat
-from shared.chats.seal import reset_time
+from shared.chats.seal import queued_time, reset_time
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.types import (
     JsonObject,
@@ -149,18 +149,19 @@ def drop_queue(change: Change) -> None:
     """Empty the queue; the turns that waited in it end `replaced`."""
     if change.chat.queue_length == 0:
         return
-    for turn_id in queue_store.clear(change.connection, change.chat.id):
-        replace_turn(change, turn_id)
+    for queued in queue_store.clear(change.connection, change.chat.id):
+        replace_queued(change, queued)
     change.chat.queue_length = 0
     change.queue_changed = True
 
 
-def replace_turn(change: Change, turn_id: TurnId) -> None:
-    """End a turn that will not be answered."""
+def replace_queued(change: Change, queued: QueuedMessage) -> None:
+    """End the turn of a message that left the queue unanswered: queued is all it ever was."""
     change.change_turn(
-        turn_id,
+        queued.turn_id,
         status=TurnStatus.REPLACED.value,
         outcome_revision=change.chat.snapshot_version,
+        time=codec.dump(queued_time(since=queued.created_at, now=change.now)),
         ended_at=change.now,
     )
 

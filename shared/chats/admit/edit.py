@@ -3,13 +3,12 @@
 from shared.chats import message_store
 from shared.chats.change import Change
 from shared.chats.errors import MessageNotFound, NotAUserMessage
-from shared.chats.states import Move, Status
+from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import (
     Placed,
     UserMessage,
     clear_action,
     drop_queue,
-    replace_turn,
     start_turn,
 )
 from shared.chats.types import MessageId, Part, Role
@@ -29,13 +28,12 @@ def edit(change: Change, message_id: MessageId, content: tuple[Part, ...]) -> Pl
         raise NotAUserMessage
     change.stop_worker()
     drop_queue(change)
+    # No other turn can be open, and one that has ended keeps its outcome.
+    change.end_turn(TurnStatus.REPLACED)
     change.book()
-    turn_ids = message_store.remove_messages_from(
+    message_store.remove_messages_from(
         change.connection, chat.id, message_id, revision=chat.snapshot_version, now=change.now
     )
-    for turn_id in turn_ids:
-        # Turns that have ended keep their outcome: the statement sees to that.
-        replace_turn(change, turn_id)
     change.history_changed = True
     clear_action(chat)
     chat.compaction_requested_at = None

@@ -4,7 +4,7 @@ from shared.chats import queue_store
 from shared.chats.change import Change
 from shared.chats.errors import QueuedNotFound
 from shared.chats.states import Move, Status
-from shared.chats.turning import Placed, activate, replace_turn, stop_turn
+from shared.chats.turning import Placed, activate, replace_queued, stop_turn
 from shared.chats.types import QueuedId, QueuedMessage, TurnId
 
 
@@ -12,7 +12,7 @@ def delete_queued(change: Change, queued_id: QueuedId) -> TurnId:
     """Take a message out of the queue; its turn ends `replaced`. Raises `QueuedNotFound`."""
     change.require(Move.DELETE_QUEUED)
     queued = _take(change, queued_id)
-    replace_turn(change, queued.turn_id)
+    replace_queued(change, queued)
     return queued.turn_id
 
 
