@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.config.dialect import Dialect
 from tests.fakes.process import FakeModels
+from tests.integration.providers.playing import Speaker
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +20,11 @@ def models(server: FakeModels) -> FakeModels:
     """The running server, with nothing remembered."""
     server.forget()
     return server
+
+
+@pytest.fixture(params=[Dialect.OPENAI_CHAT, Dialect.ANTHROPIC])
+def speaker(request: pytest.FixtureRequest, models: FakeModels) -> Speaker:
+    """Each dialect in turn."""
+    dialect = Dialect(request.param)
+    url = models.anthropic_url if dialect is Dialect.ANTHROPIC else models.openai_url
+    return Speaker(dialect, url)

@@ -4,19 +4,51 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from pydantic import JsonValue, SecretStr
 
 from shared.chats.types import Part
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
+from tests.unit.providers.prompts import prompt
+from workers.providers.anthropic import Anthropic
 from workers.providers.base import Finish, PartDone, Provider, Request, StreamEvent
+from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS
+from workers.providers.openai_chat import OpenAIChat
 
 KEY = "sk-fake-secret"
 
 
 def script(*steps: Mapping[str, JsonValue], **rest: JsonValue) -> str:
     return json.dumps({"script": steps, **rest})
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Makes the adapter of one dialect for the fake server."""
+
+    dialect: Dialect
+    url: str
+
+    def make(
+        self,
+        *,
+        key: str | None = KEY,
+        url: str | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: float = READ_SECONDS,
+    ) -> Provider:
+        adapter = Anthropic if self.dialect is Dialect.ANTHROPIC else OpenAIChat
+        return adapter(
+            config(self.dialect, url or self.url, key),
+            connect_seconds=connect_seconds,
+            read_seconds=read_seconds,
+        )
+
+    def answer(self, message: str) -> list[StreamEvent]:
+        """Ask once, on a loop and with connections of its own."""
+        return ask(self.make, prompt(message))[0]
 
 
 def config(dialect: Dialect, base_url: str, key: str | None = KEY) -> ProviderConfig:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 import pytest
 from pydantic import JsonValue
 
-from shared.config.dialect import Dialect
 from shared.errors.kinds import StreamTruncated, TransportFailed
 from tests.fakes.process import FakeModels
-from tests.integration.providers.playing import ask, collect, config, opened, parts_of, script
+from tests.integration.providers.playing import Speaker, collect, opened, parts_of, script
 from tests.unit.providers.prompts import prompt
 from workers.providers.base import Finish, Provider, StreamEvent
-from workers.providers.openai_chat import OpenAIChat
 
 STEPS: Sequence[dict[str, JsonValue]] = (
     {"reasoning": "hm"},
@@ -20,10 +18,6 @@ STEPS: Sequence[dict[str, JsonValue]] = (
     {"call": {"name": "add", "args": {"x": 1}, "id": "c1"}},
 )
 AT_ONCE = 16
-
-
-def chat(models: FakeModels) -> Provider:
-    return OpenAIChat(config(Dialect.OPENAI_CHAT, models.openai_url))
 
 
 async def attempt(provider: Provider, message: str) -> list[StreamEvent] | Exception:
@@ -34,7 +28,7 @@ async def attempt(provider: Provider, message: str) -> list[StreamEvent] | Excep
 
 
 def cut_everywhere(
-    models: FakeModels, close: str, size: int
+    speaker: Speaker, close: str, size: int
 ) -> Sequence[list[StreamEvent] | Exception]:
     async def run() -> Sequence[list[StreamEvent] | Exception]:
         slots = asyncio.Semaphore(AT_ONCE)
@@ -44,17 +38,19 @@ def cut_everywhere(
                 wire: JsonValue = {"cut_at": at, "close": close}
                 return await attempt(provider, script(*STEPS, wire=wire))
 
-        async with opened(chat(models)) as provider:
+        async with opened(speaker.make()) as provider:
             return await asyncio.gather(*(one(provider, at) for at in range(size + 1)))
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize("close", ["clean", "abrupt", "reset"])
-def test_a_stream_cut_anywhere_is_whole_or_a_failure(models: FakeModels, close: str) -> None:
-    [whole] = ask(lambda: chat(models), prompt(script(*STEPS)))
+def test_a_stream_cut_anywhere_is_whole_or_a_failure(
+    speaker: Speaker, models: FakeModels, close: str
+) -> None:
+    whole = speaker.answer(script(*STEPS))
     size = models.requests()[0].sent
-    outcomes = cut_everywhere(models, close, size)
+    outcomes = cut_everywhere(speaker, close, size)
     answers = [outcome for outcome in outcomes if isinstance(outcome, list)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert len(failures) > size / 2
