@@ -1,5 +1,6 @@
 """Puts the parts of one answer together from deltas, and numbers them in the order they begin."""
 
+import uuid
 from dataclasses import dataclass, field
 
 import orjson
@@ -140,6 +141,11 @@ class Assembly:
     def _take_index(self) -> int:
         self._next += 1
         return self._next - 1
+
+
+def new_call_id() -> str:
+    """Make an id for a call that came without one."""
+    return f"call_{uuid.uuid4().hex[:24]}"
 
 
 def parse_args(text: str) -> JsonValue:

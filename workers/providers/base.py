@@ -45,8 +45,8 @@ class Request:
     """One model call: `model` is the name in `stepwell.toml`, `upstream_model` the provider's own.
 
     `attempt` counts the failures of this step so far (0 = the first try). `options` are merged
-    into the body as they are; they win over what the adapter would send. More system messages
-    may lead `messages`; `system` goes before them.
+    into the body and win over what the adapter would send; `options["tools"]` join ours. More
+    system messages may lead `messages`; `system` goes before them.
     """
 
     model: str

@@ -1,6 +1,5 @@
 """Speaks the chat-completions dialect through the official client and our own decoder."""
 
-import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ import openai
 
 from shared.config.catalog import ProviderConfig
 from shared.errors.kinds import ProviderError
+from workers.providers.assembly import new_call_id
 from workers.providers.base import Request, StreamEvent
 from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS, UNLIMITED, timeouts
 from workers.providers.exchange import read_answer
@@ -20,10 +20,6 @@ HOME = "https://api.openai.com/v1"
 _NO_KEY = "none"  # the client wants one; a server that is open to all never sees it
 # The home servers know only the new name of the output limit, others may know only the old one.
 _HOME_DOMAINS = ("openai.com", "azure.com")
-
-
-def _new_call_id() -> str:
-    return f"call_{uuid.uuid4().hex[:24]}"
 
 
 class OpenAIChat:
@@ -38,7 +34,7 @@ class OpenAIChat:
         *,
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
-        new_call_id: Callable[[], str] = _new_call_id,
+        new_call_id: Callable[[], str] = new_call_id,
     ) -> None:
         """Make the client; nothing is connected yet."""
         base_url = config.base_url or HOME

@@ -1,7 +1,6 @@
 """The shipped fake model: plays a script without any network, or answers something friendly."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import orjson
@@ -11,7 +10,7 @@ from shared.errors.kinds import (
     ProviderError,
     StreamTruncated,
 )
-from workers.providers.assembly import Assembly
+from workers.providers.assembly import Assembly, new_call_id
 from workers.providers.base import Finish, FinishReason, Request, StreamEvent
 from workers.providers.script_steps import (
     Call,
@@ -33,10 +32,6 @@ DIALECT = "scripted"
 _CHARACTERS_PER_TOKEN = 4  # a rough guess that fits English
 
 
-def _new_call_id() -> str:
-    return f"call_{uuid.uuid4().hex[:24]}"
-
-
 class Scripted:
     """Plays the script of the last user message, else of the options, else its own words."""
 
@@ -44,7 +39,7 @@ class Scripted:
         self,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        new_call_id: Callable[[], str] = _new_call_id,
+        new_call_id: Callable[[], str] = new_call_id,
     ) -> None:
         """Take time and identity from the caller, so that a test decides on both."""
         self._sleep = sleep

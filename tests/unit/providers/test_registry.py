@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
 from shared.errors.kinds import ErrorKind, Preclassified
+from workers.providers.anthropic import Anthropic
 from workers.providers.openai_chat import OpenAIChat
 from workers.providers.registry import Providers
 from workers.providers.scripted import Scripted
@@ -17,6 +18,7 @@ KEY = SecretStr("sk-test")
 CONFIGS = [
     ProviderConfig(name="fake", dialect=Dialect.SCRIPTED),
     ProviderConfig(name="openai", dialect=Dialect.OPENAI_CHAT, api_key=KEY),
+    ProviderConfig(name="claude", dialect=Dialect.ANTHROPIC, api_key=KEY),
     ProviderConfig(name="keyless", dialect=Dialect.OPENAI_CHAT),
     ProviderConfig(name="unset", dialect=Dialect.OPENAI_CHAT, missing=("A_KEY",)),
     ProviderConfig(name="off", dialect=Dialect.OPENAI_CHAT, api_key=KEY, enabled=False),
@@ -35,6 +37,7 @@ def test_a_provider_is_made_once() -> None:
         made = providers()
         assert made.get("openai") is made.get("openai")
         assert isinstance(made.get("openai"), OpenAIChat)
+        assert isinstance(made.get("claude"), Anthropic)
         assert isinstance(made.get("fake"), Scripted)
         await made.aclose()
 
