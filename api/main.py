@@ -18,6 +18,7 @@ from api import refusals
 from api.access.gate import Gate
 from api.deps import Deps
 from api.observer import Observer
+from api.openapi import describe
 from api.purge import purge_forever
 from api.readiness import Prober
 from api.routes import chats, content, control, health, messages, models, queue
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     for routes in (content, chats, messages, queue, control, models, health):
         app.include_router(routes.router)
     refusals.register(app)
+    describe(app)
     app.add_middleware(Observer, metrics=deps.metrics, new_id=deps.new_id, clock=deps.clock)
     return app
 

@@ -10,9 +10,11 @@ from api.asking import MoverOf, readable_chat, reply
 from api.door import CallerOf, DepsOf, Door
 from api.json_response import JsonResponse
 from api.new_chat import model_faults
+from api.openapi import refusals
 from api.paths import ChatPath
-from api.problems import invalid
+from api.problems import ProblemCode, invalid
 from api.render import render_chat
+from api.schemas import answers
 from api.schemas.queries import ChatQuery, read_cursor, write_cursor
 from api.schemas.requests import ChatChanges
 from shared.chats import read
@@ -22,7 +24,7 @@ from shared.chats.change import Change
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
 
-@router.get("/chats")
+@router.get("/chats", response_model=answers.ChatPage)
 def list_chats(query: Annotated[ChatQuery, Query()], deps: DepsOf, caller: CallerOf) -> Response:
     """List the chats that the caller may read, the newest first."""
     labels = tuple((name, value) for name, _, value in (x.partition(":") for x in query.label))
@@ -46,7 +48,7 @@ def list_chats(query: Annotated[ChatQuery, Query()], deps: DepsOf, caller: Calle
     )
 
 
-@router.get("/chats/{chat_id}")
+@router.get("/chats/{chat_id}", response_model=answers.Chat)
 def get_chat(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     """Return a chat."""
     with deps.engine.connect() as connection:
@@ -54,7 +56,11 @@ def get_chat(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     return JsonResponse(render_chat(chat))
 
 
-@router.patch("/chats/{chat_id}")
+@router.patch(
+    "/chats/{chat_id}",
+    response_model=answers.Chat,
+    responses=refusals(ProblemCode.MOVE_NOT_ALLOWED, ProblemCode.CHAT_ARCHIVED),
+)
 def change_chat(chat_id: ChatPath, body: ChatChanges, mover: MoverOf) -> Response:
     """Set a chat's fields; a model counts from the next step."""
     # What was not sent is None here, whatever its type says.

@@ -11,8 +11,10 @@ from api.asking import MoverOf, WantsStream, reply
 from api.door import ContentDoor
 from api.moves import Accepted, Mover, find_accepted
 from api.new_chat import build_chat, model_faults
+from api.openapi import Responses, refusals, stream_answer
 from api.paths import ChatPath, MessagePath
-from api.problems import invalid, invalid_field, unavailable
+from api.problems import ProblemCode, invalid, invalid_field, unavailable
+from api.schemas import answers
 from api.schemas.content import parts_of
 from api.schemas.fields import MAX_KEY_CHARACTERS
 from api.schemas.requests import KeyedMessage, NewChat, NewContent, NewMessage
@@ -25,11 +27,25 @@ from shared.chats.types import MessageId, Part
 
 router: Final = APIRouter(prefix="/v1", route_class=ContentDoor)
 
+_SENDING: Final = refusals(
+    ProblemCode.MOVE_NOT_ALLOWED,
+    ProblemCode.CHAT_BUSY,
+    ProblemCode.CHAT_ARCHIVED,
+    ProblemCode.QUEUE_FULL,
+)
+
+_CREATED: Final[Responses] = {201: {"model": answers.Chat, "description": "created"}}
+
 _TRIES: Final = 5
 """How often a chat may appear and vanish while one request looks for it."""
 
 
-@router.post("/chats", status_code=HTTPStatus.CREATED)
+@router.post(
+    "/chats",
+    status_code=HTTPStatus.CREATED,
+    response_model=answers.Chat,
+    responses=stream_answer(HTTPStatus.CREATED) | refusals(ProblemCode.KEY_TAKEN),
+)
 def create_chat(body: NewChat, mover: MoverOf, stream: WantsStream) -> Response:
     """Create a chat with its first message, which is answered at once."""
     content = parts_of(body.content)
@@ -38,7 +54,12 @@ def create_chat(body: NewChat, mover: MoverOf, stream: WantsStream) -> Response:
     return reply(mover, answer, stream=stream)
 
 
-@router.post("/chats/{chat_id}/messages", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/chats/{chat_id}/messages",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses=stream_answer(HTTPStatus.ACCEPTED) | _SENDING,
+)
 def send_message(
     chat_id: ChatPath, body: NewMessage, mover: MoverOf, stream: WantsStream
 ) -> Response:
@@ -54,7 +75,12 @@ def send_message(
     return reply(mover, answer, stream=stream)
 
 
-@router.put("/chats/by-key/{key:path}/messages", status_code=HTTPStatus.ACCEPTED)
+@router.put(
+    "/chats/by-key/{key:path}/messages",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses={**stream_answer(HTTPStatus.ACCEPTED), **_CREATED, **_SENDING},
+)
 def send_by_key(
     key: Annotated[str, Path(min_length=1, max_length=MAX_KEY_CHARACTERS)],
     body: KeyedMessage,
@@ -71,7 +97,12 @@ def send_by_key(
     return reply(mover, answer, stream=stream)
 
 
-@router.patch("/chats/{chat_id}/messages/{message_id}", status_code=HTTPStatus.ACCEPTED)
+@router.patch(
+    "/chats/{chat_id}/messages/{message_id}",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses=refusals(ProblemCode.CHAT_ARCHIVED),
+)
 def edit_message(
     chat_id: ChatPath, message_id: MessagePath, body: NewContent, mover: MoverOf
 ) -> Response:

@@ -9,7 +9,10 @@ from starlette.responses import Response
 from api.asking import MoverOf, reply
 from api.door import Door
 from api.moves import Accepted
+from api.openapi import refusals
 from api.paths import ChatPath
+from api.problems import ProblemCode
+from api.schemas import answers
 from api.schemas.requests import Interruption, Nothing
 from shared.chats.admit import control
 from shared.chats.change import Change
@@ -17,7 +20,12 @@ from shared.chats.change import Change
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
 
-@router.post("/chats/{chat_id}/interrupt", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/chats/{chat_id}/interrupt",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses=refusals(ProblemCode.CHAT_ARCHIVED),
+)
 def interrupt(chat_id: ChatPath, mover: MoverOf, body: Interruption | None = None) -> Response:
     """Stop the turn that is being answered; where there is none, that is a success too."""
     clear_queue = body is not None and body.clear_queue
@@ -30,7 +38,12 @@ def interrupt(chat_id: ChatPath, mover: MoverOf, body: Interruption | None = Non
     return reply(mover, mover.answer(lambda: mover.move(chat_id, interrupted)))
 
 
-@router.post("/chats/{chat_id}/retry", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/chats/{chat_id}/retry",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses=refusals(ProblemCode.MOVE_NOT_ALLOWED, ProblemCode.CHAT_ARCHIVED),
+)
 def retry(chat_id: ChatPath, mover: MoverOf, body: Nothing | None = None) -> Response:
     """Try the failed turn again."""
 

@@ -5,13 +5,15 @@ from typing import Final
 from anyio import to_thread
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from api.door import DepsOf
 from api.json_response import JsonResponse
+from api.openapi import refusals
 from api.problems import Problem, ProblemCode
 from api.readiness import Part, Readiness, Report
 from api.render import Json
+from api.schemas import health as answers
 from shared.version import VERSION
 
 router: Final = APIRouter()
@@ -22,13 +24,13 @@ _REASONS: Final = {
 }
 
 
-@router.get("/livez")
+@router.get("/livez", response_model=answers.Alive)
 async def livez() -> Response:
     """Answer while the process lives."""
     return JsonResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=answers.Ready, responses=refusals(ProblemCode.UNAVAILABLE))
 async def readyz(deps: DepsOf) -> Response:
     """Say whether work is accepted; 503 names the part that is away."""
     # In a thread of its own pool: the others may all be waiting for the same database.
@@ -38,14 +40,14 @@ async def readyz(deps: DepsOf) -> Response:
     return JsonResponse(_render(report))
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(deps: DepsOf) -> Response:
     """Return the metrics of this process, and how many chats wait."""
     page = await to_thread.run_sync(generate_latest, deps.registry, limiter=deps.probe_limiter)
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/version")
+@router.get("/version", response_model=answers.Version)
 async def version() -> Response:
     """Return the version that runs."""
     return JsonResponse({"version": VERSION})

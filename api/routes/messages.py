@@ -14,6 +14,7 @@ from api.json_response import JsonResponse
 from api.paths import ChatPath, TurnPath
 from api.problems import not_found
 from api.render import render_message, render_turn
+from api.schemas import answers
 from api.schemas.queries import MessageQuery, TurnQuery
 from shared.chats import read
 from shared.chats.read import Turn
@@ -28,7 +29,7 @@ _LOOK_AGAIN_SECONDS: Final = 5.0
 """How late an answer is whose notification was lost."""
 
 
-@router.get("/chats/{chat_id}/messages")
+@router.get("/chats/{chat_id}/messages", response_model=answers.MessagePage)
 def list_messages(
     chat_id: ChatPath,
     query: Annotated[MessageQuery, Query()],
@@ -55,7 +56,7 @@ def list_messages(
     )
 
 
-@router.get("/chats/{chat_id}/turns/{turn_id}")
+@router.get("/chats/{chat_id}/turns/{turn_id}", response_model=answers.Turn)
 async def get_turn(
     chat_id: ChatPath,
     turn_id: TurnPath,

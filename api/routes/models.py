@@ -8,12 +8,13 @@ from starlette.responses import Response
 from api.door import DepsOf, Door
 from api.json_response import JsonResponse
 from api.render import Json
+from api.schemas import answers
 from shared.config.catalog import Catalog, Model
 
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
 
-@router.get("/models")
+@router.get("/models", response_model=answers.Models)
 async def list_models(deps: DepsOf) -> Response:
     """List the declared models, and whether each can be used now."""
     models = deps.catalog.models.values()

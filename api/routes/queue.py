@@ -10,8 +10,11 @@ from api.asking import MoverOf, readable_chat, reply
 from api.door import CallerOf, DepsOf, Door
 from api.json_response import JsonResponse
 from api.moves import Accepted, find_accepted
+from api.openapi import refusals
 from api.paths import ChatPath, QueuedPath
+from api.problems import ProblemCode
 from api.render import render_queued
+from api.schemas import answers
 from shared.chats import read
 from shared.chats.admit.queue import delete_queued, promote_queued
 from shared.chats.change import Change
@@ -20,7 +23,7 @@ from shared.chats.types import QueuedId
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
 
-@router.get("/chats/{chat_id}/queue")
+@router.get("/chats/{chat_id}/queue", response_model=answers.Queue)
 def get_queue(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     """Return the queue, in the order in which it will be answered."""
     with deps.engine.connect() as connection:
@@ -29,7 +32,12 @@ def get_queue(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     return JsonResponse({"items": [render_queued(queued) for queued in queue]})
 
 
-@router.delete("/chats/{chat_id}/queue/{queued_id}", status_code=HTTPStatus.ACCEPTED)
+@router.delete(
+    "/chats/{chat_id}/queue/{queued_id}",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses=refusals(ProblemCode.CHAT_ARCHIVED),
+)
 def remove_queued(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> Response:
     """Take a message out of the queue; its turn ends `replaced`."""
 
@@ -39,7 +47,12 @@ def remove_queued(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> R
     return reply(mover, mover.answer(lambda: mover.move(chat_id, removed)))
 
 
-@router.post("/chats/{chat_id}/queue/{queued_id}/promote", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/chats/{chat_id}/queue/{queued_id}/promote",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.Accepted,
+    responses=refusals(ProblemCode.MOVE_NOT_ALLOWED, ProblemCode.CHAT_ARCHIVED),
+)
 def promote(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> Response:
     """Have a queued message answered next; what runs is interrupted."""
 

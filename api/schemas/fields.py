@@ -46,6 +46,6 @@ Busy = Annotated[BusyBehavior, Strict(False)]
 WhenError = Annotated[OnError, Strict(False)]
 
 
-def absent() -> Any:
-    """Return what stands for a field that was not sent; null itself is refused by the type."""
-    return None
+def omitted() -> Any:
+    """Return the default of a field that may be left out, but is never null; None inside."""
+    return Field(default_factory=lambda: None)

@@ -18,7 +18,7 @@ from api.schemas.fields import (
     System,
     Title,
     WhenError,
-    absent,
+    omitted,
 )
 from shared.chats.types import BusyBehavior, OnError
 
@@ -81,11 +81,11 @@ class NewContent(Strict):
 class ChatChanges(Strict):
     """The fields to set; what is left out stays as it is."""
 
-    title: Title = Field(default_factory=absent)
-    labels: Labels = Field(default_factory=absent)
-    metadata: Metadata = Field(default_factory=absent)
-    archived: bool = Field(default_factory=absent)
-    model: ModelName = Field(default_factory=absent)
+    title: Title = omitted()
+    labels: Labels = omitted()
+    metadata: Metadata = omitted()
+    archived: bool = omitted()
+    model: ModelName = omitted()
 
 
 class Interruption(Strict):
