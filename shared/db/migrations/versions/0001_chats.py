@@ -168,7 +168,6 @@ STATEMENTS = (
         user_message_id BIGINT,
         answer_message_id BIGINT,
         error JSONB,
-        usage JSONB DEFAULT '{}'::jsonb NOT NULL,
         time JSONB DEFAULT '{}'::jsonb NOT NULL,
         steps INTEGER DEFAULT 0 NOT NULL,
         compactions INTEGER DEFAULT 0 NOT NULL,
