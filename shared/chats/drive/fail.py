@@ -11,7 +11,8 @@ def fail(change: Change, move: Move, error: ChatError) -> None:
     chat = change.chat
     chat.last_error = error
     change.end_turn(TurnStatus.FAILED)
-    chat.clear_retry()
+    # What was counted stays: it is part of why the turn failed, until a person acts.
+    chat.retry_at = chat.retry_state = None
     chat.compaction_requested_at = None
     if chat.on_error is OnError.CONTINUE and chat.queue_length > 0:
         next_turn(change, move, otherwise=Status.ERROR)

@@ -129,7 +129,6 @@ def _failed(change: Change, failure: Failure) -> Settlement:
     chat = change.chat
     last = change.limits.max_failures and chat.failures + 1 >= change.limits.max_failures
     if not failure.retryable or last:
-        chat.failures += 1
         fail(change, Move.SETTLE_FAIL, _error(change, failure))
         return Settlement(move=Move.SETTLE_FAIL)
     return _record_retry(change, failure)
