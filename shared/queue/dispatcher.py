@@ -45,7 +45,7 @@ class Dispatcher:
         )
 
     def send(
-        self, chat_id: ChatId, *, countdown_seconds: float = 0, background: bool = False
+        self, chat_id: ChatId, *, countdown_seconds: float = 0.0, background: bool = False
     ) -> None:
         """Wake a worker for the chat, in `countdown_seconds` or at once.
 

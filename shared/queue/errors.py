@@ -4,11 +4,7 @@ from shared.chats.effects import EffectFailed
 from shared.chats.types import ChatId
 
 
-class QueueError(Exception):
-    """Something went wrong between this process and the broker."""
-
-
-class EnqueueFailed(QueueError, EffectFailed):
+class EnqueueFailed(EffectFailed):
     """The broker did not take a delivery for a chat; the sweeper will find the chat."""
 
     def __init__(self, chat_id: ChatId, reason: str) -> None:
