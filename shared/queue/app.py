@@ -85,7 +85,13 @@ def _redis() -> Conf:
         "socket_keepalive": True,
         "health_check_interval": HEALTH_CHECK_SECONDS,
     }
-    return {"task_queues": _queues("direct", None), "broker_transport_options": options}
+    return {
+        "task_queues": _queues("direct", None),
+        "broker_transport_options": options,
+        # Takes no more than there are free threads. Otherwise a worker that loses its connection
+        # while all its threads are busy fetches as many messages again, and they wait in it.
+        "worker_disable_prefetch": True,
+    }
 
 
 def _rabbitmq() -> Conf:

@@ -5,13 +5,18 @@ there says that its guard can go.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, cast
+from contextlib import suppress
+from queue import Empty
+from typing import Any, ClassVar, Final, Literal, cast
 
 import redis
+import structlog
 from celery.app.amqp import AMQP  # pyright: ignore[reportMissingTypeStubs]  # it has none
 from kombu.connection import Connection as StockConnection
 from kombu.transport.redis import Channel as StockChannel
 from kombu.transport.redis import Transport as StockTransport
+
+_log = structlog.stdlib.get_logger()
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 PAUSE_GROWTH_SECONDS: Final = 0.2
@@ -31,11 +36,36 @@ class Channel(StockChannel):
             raise redis.ConnectionError("the connection to the broker is closed")
         return cast(Any, super())._connparams(asynchronous=asynchronous)
 
+    def _basic_cancel(self, consumer_tag: str) -> None:
+        """Stop to consume a queue; with the last one, give back what was on its way here.
+
+        The wait for a message that is going on takes one more second, and what it brings would
+        stay in the socket while a worker that ends lets its steps finish.
+        """
+        cast(Any, super())._basic_cancel(consumer_tag)
+        state = cast(Any, self)
+        if state._in_poll and not state.active_queues:
+            with suppress(Empty):
+                self._brpop_read()
+
+    def _brpop_read(self, **options: Any) -> Literal[True]:
+        """Take a message; one that can't be read is dropped, for its error would end the worker."""
+        try:
+            return cast(Any, super())._brpop_read(**options)
+        except ValueError:
+            _log.exception("queue.unreadable_message")
+            return True
+
 
 class Transport(StockTransport):
     """The Redis transport with guarded channels."""
 
     Channel = Channel
+
+    def _deliver(self, message: object, queue: str) -> None:
+        if not isinstance(message, dict):
+            raise ValueError(f"no message but {type(message).__name__!r} was in {queue!r}")
+        cast(Any, super())._deliver(message, queue)
 
 
 class Connection(StockConnection):
