@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from shared.chats.types import ChatId
 from shared.queue.app import App
 from shared.queue.messages import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
+from workers.intake import checked
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 
 _log = structlog.stdlib.get_logger()
@@ -42,7 +43,9 @@ def register(app: App, run_step: RunStepOf, counter: DeliveryCounter) -> None:
             with structlog.contextvars.bound_contextvars(chat_id=str(chat_id)):
                 _finish(task, _attempt(run_step, chat_id), counter)
 
-    cast(Any, app).task(name=RUN_STEP, bind=True, max_retries=None, shared=False)(deliver)
+    options = {"name": RUN_STEP, "bind": True, "max_retries": None, "shared": False}
+    strategy = staticmethod(checked(counter.unreadable))  # it becomes an attribute of a class
+    cast(Any, app).task(**options, Strategy=strategy)(deliver)
 
 
 def _read(args: tuple[object, ...], counter: DeliveryCounter) -> ChatId | None:
