@@ -1,0 +1,1 @@
+"""The queue against a real Valkey and real worker processes."""
