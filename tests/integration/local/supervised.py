@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import Signals
@@ -64,8 +64,21 @@ class Supervised:
 def supervised(
     folder: Path, *environments: Mapping[str, str], identity: Identity | None = None
 ) -> Generator[Supervised]:
-    """Start a supervisor over stand-in children; it is killed in the end, if it still runs."""
+    """Start a supervisor over stand-in children."""
     root = make_root(folder / "root")
+    stand_ins = ("tests.integration.local.runner", str(root))
+    with started(folder, *stand_ins, environments=environments, identity=identity) as it:
+        yield it
+
+
+@contextmanager
+def started(
+    folder: Path,
+    *module: str,
+    environments: Sequence[Mapping[str, str]] = (),
+    identity: Identity | None = None,
+) -> Generator[Supervised]:
+    """Start the module, with its state in the folder; it is killed in the end, if it still runs."""
     state = folder / "state"
     environment = {
         **inherited(os.environ),
@@ -76,7 +89,7 @@ def supervised(
     for more in environments:
         environment |= more
     command = Command(
-        argv=(sys.executable, "-m", "tests.integration.local.runner", str(root)),
+        argv=(sys.executable, "-m", *module),
         environment=environment,
         folder=PROJECT,
         death_signal=Signals.SIGKILL,
