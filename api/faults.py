@@ -1,7 +1,7 @@
 """Turns what pydantic says of a request into our refusal, field by field. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi.exceptions import RequestValidationError
 
@@ -9,11 +9,14 @@ from api.problems import FieldFault, Problem, invalid, not_found
 from api.schemas.content import TAG
 from api.strict_json import join
 
+_CHOSEN: Final = "key"
+"""What callers choose themselves may be wrong; an id that can't be one names nothing."""
+
 
 def problem_of_validation(error: RequestValidationError) -> Problem:
-    """Return `invalid_request`; an id in the path that can't be one is nothing that exists."""
+    """Return `invalid_request`, or `not_found` for what can't be an id."""
     rows: Sequence[Mapping[str, Any]] = error.errors()
-    if any(row["loc"][:1] == ("path",) for row in rows):
+    if any(row["loc"][0] == "path" and row["loc"][1] != _CHOSEN for row in rows):
         return not_found("chat, message or turn")
     return invalid([_fault(row) for row in rows])
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.asking import MoverOf, readable_chat, reply
 from api.door import CallerOf, DepsOf, Door
 from api.json_response import JsonResponse
-from api.moves import Accepted, find_accepted
+from api.moves import Accepted, Mover, find_accepted
 from api.openapi import refusals
 from api.paths import ChatPath, QueuedPath
 from api.problems import ProblemCode
@@ -38,13 +38,17 @@ def get_queue(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     response_model=answers.Accepted,
     responses=refusals(ProblemCode.CHAT_ARCHIVED),
 )
-def remove_queued(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> Response:
+def remove_queued(
+    chat_id: ChatPath, queued_id: QueuedPath, deps: DepsOf, caller: CallerOf
+) -> Response:
     """Take a message out of the queue; its turn ends `replaced`."""
 
     def removed(change: Change) -> Accepted:
         return Accepted(turn_id=delete_queued(change, QueuedId(queued_id)))
 
-    return reply(mover, mover.answer(lambda: mover.move(chat_id, removed)))
+    # Whoever deletes twice is told that there is nothing more: no repeat to keep an answer for.
+    mover = Mover(deps=deps, caller=caller, once=None)
+    return reply(mover, mover.move(chat_id, removed))
 
 
 @router.post(

@@ -9,15 +9,17 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import uvicorn
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from uuid_utils.compat import uuid7
 
 from api.access import key_store
 from api.access.caller import KeyId, KeyRole
 from api.access.secret import new_secret
 from api.main import create_app
+from shared.chats.tables import chats
 from shared.config.settings import Settings
 
 START_SECONDS = 10
@@ -84,11 +86,29 @@ class Client:
         finally:
             connection.close()
 
-    def get(self, path: str, **headers: str) -> Reply:
-        return self.ask("GET", path, headers=headers)
+    def get(self, path: str) -> Reply:
+        return self.ask("GET", path)
 
-    def post(self, path: str, body: object = None, **headers: str) -> Reply:
-        return self.ask("POST", path, body, headers=headers)
+    def post(self, path: str, body: object = None, *, once: str | None = None) -> Reply:
+        """Send a POST, with an Idempotency-Key if `once` is given."""
+        return self.ask("POST", path, body, headers=_once(once))
+
+    def put(self, path: str, body: object = None, *, once: str | None = None) -> Reply:
+        """Send a PUT, likewise."""
+        return self.ask("PUT", path, body, headers=_once(once))
+
+    def patch(self, path: str, body: object = None, *, once: str | None = None) -> Reply:
+        """Send a PATCH, likewise."""
+        return self.ask("PATCH", path, body, headers=_once(once))
+
+    def delete(self, path: str) -> Reply:
+        return self.ask("DELETE", path)
+
+    def start(self, content: object = "hello", **fields: object) -> dict[str, Any]:
+        """Create a chat and return it."""
+        reply = self.post("/v1/chats", {"content": content, **fields})
+        assert reply.status == 201, reply
+        return reply.json
 
     def with_key(self, key: str | None) -> "Client":
         return Client(host=self.host, port=self.port, key=key)
@@ -111,6 +131,18 @@ class Api:
     def caller(self, owner: str, role: KeyRole = KeyRole.USER) -> Client:
         """Return a client with a key of its own."""
         return self.client.with_key(self.key(owner, role))
+
+    def set_status(self, chat_id: str, status: str) -> None:
+        """Put a chat into a status, as if workers had brought it there."""
+        values: dict[str, object] = {"status": status, "lease_id": None, "worker_id": None}
+        if status in ("running", "interrupting"):
+            values |= {"lease_id": uuid7(), "worker_id": uuid7()}
+        with self.engine.begin() as connection:
+            connection.execute(update(chats).where(chats.c.id == UUID(chat_id)).values(values))
+
+
+def _once(key: str | None) -> Mapping[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}
 
 
 @contextmanager
