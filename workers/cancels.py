@@ -72,10 +72,11 @@ class CancelListener:
 
     def _cancel(self, data: bytes) -> None:
         try:
-            lease_id = LeaseId(UUID(decode_cancel(data).lease_id))
+            hint = decode_cancel(data)
+            lease_id, reason = LeaseId(UUID(hint.lease_id)), CancelReason(hint.reason)
         except ValueError as error:
             self._log.warning("cancels.unreadable", error=str(error))
             return
         lease = self._leases.find(lease_id)
         if lease is not None:
-            lease.cancel(CancelReason.INTERRUPTED)
+            lease.cancel(reason)

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
 
+from shared.chats import effects
 from shared.chats.types import ChatId, LeaseId
 
 
 class CancelReason(StrEnum):
     """Why a step is told to stop."""
 
-    INTERRUPTED = "interrupted"  # a person stopped it: keep what was said
-    FENCED = "fenced"  # the chat is somebody else's by now: keep nothing
+    INTERRUPTED = effects.INTERRUPTED  # a person stopped it: keep what was said
+    FENCED = effects.FENCED  # the chat is somebody else's by now: keep nothing
     DRAIN = "drain"  # this process ends: give the chat back
 
 

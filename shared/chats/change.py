@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from shared.chats import codec, message_store, store
-from shared.chats.effects import Cancel, Changed, Effect, Enqueue
+from shared.chats.effects import INTERRUPTED, Cancel, Changed, Effect, Enqueue
 from shared.chats.errors import ChatArchived, MoveNotAllowed
 from shared.chats.record import Chat
 from shared.chats.seal import Spans, account, seal_versions
@@ -88,8 +88,8 @@ class Change:
         if send:
             self.effects.append(Enqueue(chat_id=self.chat.id))
 
-    def stop_worker(self) -> None:
-        """Tell the worker that the step is no longer wanted; the lease is still on the row."""
+    def stop_worker(self, reason: str = INTERRUPTED) -> None:
+        """Tell the worker why the step is no longer wanted; the lease is still on the row."""
         lease_id, worker_id = self.chat.lease_id, self.chat.worker_id
         if lease_id is not None and worker_id is not None:
             self.effects.append(
@@ -97,7 +97,7 @@ class Change:
                     worker_id=worker_id,
                     chat_id=self.chat.id,
                     lease_id=lease_id,
-                    reason="interrupted",
+                    reason=reason,
                 )
             )
 

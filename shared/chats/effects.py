@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from structlog.stdlib import BoundLogger
 
 from shared.chats.types import ChatId, LeaseId, WorkerId
+
+INTERRUPTED: Final = "interrupted"
+"""Why a step is cancelled: a person stopped it, and what was said is kept."""
+
+FENCED: Final = "fenced"
+"""Why a step is cancelled: its chat was taken away from it, and nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +34,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Tell the worker that a person stopped the step that it runs under this lease."""
+    """Tell the worker that the step that it runs under this lease is no longer wanted, and why."""
 
     worker_id: WorkerId
     chat_id: ChatId

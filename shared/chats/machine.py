@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from shared.chats import store
 from shared.chats.change import Change, Limits
-from shared.chats.effects import Effects, Enqueue
+from shared.chats.effects import FENCED, Effects, Enqueue
 from shared.chats.record import Chat
 from shared.chats.store import LockedForBegin
 from shared.chats.sweep import Plan, plan_round
@@ -92,7 +92,7 @@ class ChatMachine:
         with self.engine.begin() as connection:
             locked = store.lock_chat(connection, chat_id)
             change = self._open(connection, locked.chat, locked)
-            change.stop_worker()
+            change.stop_worker(FENCED)
             store.delete_chat(connection, chat_id)
             change.announce()
         self.effects.flush(change.effects)

@@ -2,6 +2,7 @@
 
 from shared.chats import message_store
 from shared.chats.change import Change
+from shared.chats.effects import FENCED
 from shared.chats.errors import MessageNotFound, NotAUserMessage
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import (
@@ -26,7 +27,7 @@ def edit(change: Change, message_id: MessageId, content: tuple[Part, ...]) -> Pl
         raise MessageNotFound
     if found.role is not Role.USER:
         raise NotAUserMessage
-    change.stop_worker()
+    change.stop_worker(FENCED)
     drop_queue(change)
     # No other turn can be open, and one that has ended keeps its outcome.
     change.end_turn(TurnStatus.REPLACED)
