@@ -33,7 +33,7 @@ def set_fields(change: Change, new: NewFields) -> None:
 
 def set_title_by_model(change: Change, title: str) -> None:
     """Take the title that a model proposes, once, and never over one that a person set."""
-    if change.chat.title_source != "words":
+    if change.chat.title_source != "words" or change.chat.archived:
         change.unchanged = True
         return
     change.chat.title = title
