@@ -1,4 +1,4 @@
-"""A bench on a database of the test's own, or on one that all tests of a module share."""
+"""Benches: on one database for all tests of a module, or on one of the test's own."""
 
 import os
 from collections.abc import Iterator
@@ -11,11 +11,6 @@ from sqlalchemy import Engine
 from local.postgres import Postgres
 from shared.db.engine import make_engine
 from tests.chats import Bench, open_bench
-
-
-@pytest.fixture
-def bench(engine: Engine) -> Bench:
-    return open_bench(engine)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +29,13 @@ def shared_engine(postgres: Postgres, request: pytest.FixtureRequest) -> Iterato
         connection.execute(sql.SQL("DROP DATABASE {new} WITH (FORCE)").format(new=names["new"]))
 
 
-@pytest.fixture(scope="module")
-def shared_bench(shared_engine: Engine) -> Bench:
+@pytest.fixture
+def bench(shared_engine: Engine) -> Bench:
+    """A bench of the test's own on the database that its module shares."""
     return open_bench(shared_engine)
+
+
+@pytest.fixture
+def lone_bench(engine: Engine) -> Bench:
+    """A bench on a database of the test's own: for rounds that see every chat there is."""
+    return open_bench(engine)

@@ -123,31 +123,31 @@ def test_every_move_that_is_built_stands_in_the_grid() -> None:
 
 @pytest.mark.parametrize("cell", CELLS, ids=_name)
 def test_a_move_leads_where_the_table_says_or_changes_nothing(
-    shared_bench: Bench, cell: tuple[Move, Status, str, int, Mapping[str, object]]
+    bench: Bench, cell: tuple[Move, Status, str, int, Mapping[str, object]]
 ) -> None:
     move, status, letter, queued, changes = cell
-    standing = _put(shared_bench, move, status, queued, **changes)
-    before = shared_bench.rows(standing.chat_id)
-    sent = len(shared_bench.recorder.sent), len(shared_bench.recorder.hints)
+    standing = _put(bench, move, status, queued, **changes)
+    before = bench.rows(standing.chat_id)
+    sent = len(bench.recorder.sent), len(bench.recorder.hints)
     match letter:
         case "x":
-            PERFORM[move](shared_bench, standing)
-            assert not any(shared_bench.rows(standing.chat_id).values())
+            PERFORM[move](bench, standing)
+            assert not any(bench.rows(standing.chat_id).values())
             return
         case "n":
-            assert isinstance(PERFORM[move](shared_bench, standing), NothingToDo)
+            assert isinstance(PERFORM[move](bench, standing), NothingToDo)
         case letter if letter in REFUSALS:
             with pytest.raises(REFUSALS[letter]) as refusal:
-                PERFORM[move](shared_bench, standing)
+                PERFORM[move](bench, standing)
             if isinstance(refusal.value, MoveNotAllowed):
                 assert refusal.value.found is status
                 assert refusal.value.allowed == sources(move)
         case _:
-            PERFORM[move](shared_bench, standing)
-            _check_moved(shared_bench, standing, LETTERS[letter])
+            PERFORM[move](bench, standing)
+            _check_moved(bench, standing, LETTERS[letter])
             return
-    assert shared_bench.rows(standing.chat_id) == before
-    assert (len(shared_bench.recorder.sent), len(shared_bench.recorder.hints)) == sent
+    assert bench.rows(standing.chat_id) == before
+    assert (len(bench.recorder.sent), len(bench.recorder.hints)) == sent
 
 
 def _check_moved(bench: Bench, standing: Standing, expected: Status) -> None:
@@ -165,59 +165,59 @@ ENGINE = {move for move in PERFORM if move in tuple(Move)[tuple(Move).index(Move
 @pytest.mark.parametrize("status", [Status.WAITING, Status.ERROR])
 @pytest.mark.parametrize("move", sorted(set(PERFORM) - ACCEPTED - ENGINE - {Move.ARCHIVE}))
 def test_an_archived_chat_refuses_what_people_want(
-    shared_bench: Bench, move: Move, status: Status
+    bench: Bench, move: Move, status: Status
 ) -> None:
-    standing = put(shared_bench, status, queued=1 if status is Status.ERROR else 0)
-    archive(shared_bench, standing.chat_id)
-    before = shared_bench.rows(standing.chat_id)
+    standing = put(bench, status, queued=1 if status is Status.ERROR else 0)
+    archive(bench, standing.chat_id)
+    before = bench.rows(standing.chat_id)
     with pytest.raises(ChatArchived):
-        PERFORM[move](shared_bench, standing)
-    assert shared_bench.rows(standing.chat_id) == before
+        PERFORM[move](bench, standing)
+    assert bench.rows(standing.chat_id) == before
 
 
 @pytest.mark.parametrize("status", [Status.WAITING, Status.ERROR])
 @pytest.mark.parametrize("move", sorted(ENGINE))
 def test_the_engine_leaves_an_archived_chat_as_it_is(
-    shared_bench: Bench, move: Move, status: Status
+    bench: Bench, move: Move, status: Status
 ) -> None:
-    standing = put(shared_bench, status, queued=1)
-    archive(shared_bench, standing.chat_id)
-    before = shared_bench.rows(standing.chat_id)
+    standing = put(bench, status, queued=1)
+    archive(bench, standing.chat_id)
+    before = bench.rows(standing.chat_id)
     try:
-        result = PERFORM[move](shared_bench, standing)
+        result = PERFORM[move](bench, standing)
     except (ChatArchived, StaleFence):
         result = None
     assert result is None or isinstance(result, NothingToDo)
-    assert shared_bench.rows(standing.chat_id) == before
+    assert bench.rows(standing.chat_id) == before
 
 
 @pytest.mark.parametrize("status", [Status.WAITING, Status.ERROR])
 def test_an_archived_chat_is_unarchived_with_nothing_else_changed(
-    shared_bench: Bench, status: Status
+    bench: Bench, status: Status
 ) -> None:
-    standing = put(shared_bench, status)
-    [before] = shared_bench.rows(standing.chat_id)["chats"]
-    PERFORM[Move.ARCHIVE](shared_bench, standing)
-    assert shared_bench.chat(standing.chat_id).archived
-    PERFORM[Move.UNARCHIVE](shared_bench, standing)
-    [after] = shared_bench.rows(standing.chat_id)["chats"]
+    standing = put(bench, status)
+    [before] = bench.rows(standing.chat_id)["chats"]
+    PERFORM[Move.ARCHIVE](bench, standing)
+    assert bench.chat(standing.chat_id).archived
+    PERFORM[Move.UNARCHIVE](bench, standing)
+    [after] = bench.rows(standing.chat_id)["chats"]
     changed = {name for name, value in after.items() if value != before[name]}
     assert changed == {"snapshot_version", "updated_at", "phase_since", "turn_time"} - (
         {"turn_time"} if status is Status.WAITING else set()
     )
 
 
-def test_an_archived_chat_is_deleted(shared_bench: Bench) -> None:
-    standing = put(shared_bench, Status.ERROR, queued=1)
-    archive(shared_bench, standing.chat_id)
-    PERFORM[Move.DELETE](shared_bench, standing)
-    assert not any(shared_bench.rows(standing.chat_id).values())
+def test_an_archived_chat_is_deleted(bench: Bench) -> None:
+    standing = put(bench, Status.ERROR, queued=1)
+    archive(bench, standing.chat_id)
+    PERFORM[Move.DELETE](bench, standing)
+    assert not any(bench.rows(standing.chat_id).values())
 
 
 # A recovery looks at the chat before it chooses its move.
 @pytest.mark.parametrize("move", sorted(set(PERFORM) - {Move.RECOVER}))
-def test_a_chat_that_is_gone_takes_no_move(shared_bench: Bench, move: Move) -> None:
-    standing = put(shared_bench, Status.RUNNING)
-    shared_bench.machine.delete(standing.chat_id)
+def test_a_chat_that_is_gone_takes_no_move(bench: Bench, move: Move) -> None:
+    standing = put(bench, Status.RUNNING)
+    bench.machine.delete(standing.chat_id)
     with pytest.raises(ChatNotFound):
-        PERFORM[move](shared_bench, standing)
+        PERFORM[move](bench, standing)
