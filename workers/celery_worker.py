@@ -13,6 +13,9 @@ from celery.apps.worker import (  # pyright: ignore[reportMissingTypeStubs]
 from celery.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     CPendingDeprecationWarning,
 )
+from celery.platforms import (  # pyright: ignore[reportMissingTypeStubs]
+    SecurityWarning,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from shared.queue.app import App
 from workers.ending import Ending
@@ -29,6 +32,8 @@ def run(app: App, ending: Ending) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Celery says at every lost connection that tasks go on; they shall.
     warnings.filterwarnings("ignore", category=cast(Any, CPendingDeprecationWarning))
+    # The danger that Celery warns root of is in pickled messages; ours are JSON.
+    warnings.filterwarnings("ignore", category=cast(Any, SecurityWarning))
     # Whoever receives this signal has set up logging, so that Celery leaves it alone.
     receiver: Any = _keep_logging
     cast(Any, signals).setup_logging.connect(receiver)
