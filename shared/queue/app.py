@@ -67,7 +67,9 @@ def _broker(url: str) -> Conf:
     if scheme in ("amqp", "amqps", "pyamqp"):
         return {"broker_url": url, **_rabbitmq()}
     if scheme == "unix":
-        return {"broker_url": url.replace("unix:", "redis+socket:", 1), **_redis()}
+        # The same URL in kombu's words.
+        url = url.replace("unix:", "redis+socket:", 1).replace("?db=", "?virtual_host=", 1)
+        return {"broker_url": url, **_redis()}
     if scheme == "rediss" and "ssl_" not in urlsplit(url).query:
         # kombu's own default is to take any certificate.
         return {"broker_url": url, **_redis(), "broker_use_ssl": {"ssl_cert_reqs": CERT_REQUIRED}}

@@ -115,6 +115,23 @@ def test_a_worker_takes_work_soon_after_an_outage(
     assert seconds < BACK_SECONDS
 
 
+def test_a_busy_worker_leaves_messages_to_others_after_an_outage(
+    broker: Valkey, script: Script, start_worker: StartWorker, dispatcher: Dispatcher
+) -> None:
+    busy = start_worker(worker_concurrency=1)
+    busy.wait_until_ready()
+    chat = hold_one(script, dispatcher)
+    broker.stop()
+    busy.wait_for_line("Trying again")
+    broker.start()
+    busy.wait_for_line("Connected to")
+    start_worker(worker_concurrency=1).wait_until_ready()
+    for later in (new_chat(), new_chat()):
+        dispatcher.send(later)
+        script.wait_for(f"done {later}")
+    script.let_go(chat)
+
+
 def test_kombu_lets_a_publisher_wait_for_a_dead_redis(broker: Valkey) -> None:
     app: Any = Celery(broker=broker.url, set_as_current=False)
     broker.stop()
