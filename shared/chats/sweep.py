@@ -54,7 +54,7 @@ def plan_round(
         orphaned=_orphaned(connection),
         overdue=_overdue(connection, interrupting),
         stranded=_stranded(connection),
-        resent=_resend(connection, lost, workers.free_slots(connection)),
+        resent=_resend(connection, lost, workers.free_slots(connection, death=death)),
     )
 
 
@@ -73,7 +73,10 @@ def _overdue(connection: Connection, interrupting: timedelta) -> tuple[Held, ...
 
 def _stranded(connection: Connection) -> tuple[ChatId, ...]:
     statement = select(chats.c.id).where(
-        chats.c.status == Status.WAITING.value, chats.c.queue_length > 0
+        chats.c.status == Status.WAITING.value,
+        chats.c.queue_length > 0,
+        # Nothing moves an archived chat.
+        ~chats.c.archived,
     )
     return tuple(ChatId(id_) for id_ in connection.execute(statement.limit(BATCH)).scalars())
 

@@ -111,10 +111,10 @@ def forget_dead(connection: Connection) -> None:
     )
 
 
-def free_slots(connection: Connection) -> int:
-    """Return how many more steps the live workers could run."""
+def free_slots(connection: Connection, *, death: timedelta) -> int:
+    """Return how many more steps the live workers could run; who may begin nothing has no room."""
     statement = select(func.coalesce(func.sum(workers.c.free_slots), 0)).where(
-        workers.c.dead_at.is_(None)
+        workers.c.dead_at.is_(None), workers.c.renewed_at > func.clock_timestamp() - death
     )
     return connection.execute(statement).scalar_one()
 
