@@ -119,7 +119,13 @@ class Api:
     """A running API, and keys for it."""
 
     client: Client
-    engine: Engine
+    database: Engine | None
+
+    @property
+    def engine(self) -> Engine:
+        """The test's own connections to the API's database."""
+        assert self.database is not None
+        return self.database
 
     def key(self, owner: str, role: KeyRole = KeyRole.USER) -> str:
         """Make a key."""
@@ -146,7 +152,7 @@ def _once(key: str | None) -> Mapping[str, str]:
 
 
 @contextmanager
-def serve(settings: Settings, engine: Engine) -> Generator[Api]:
+def serve(settings: Settings, engine: Engine | None) -> Generator[Api]:
     """Serve the application on a free port of the loopback."""
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
@@ -170,7 +176,7 @@ def serve(settings: Settings, engine: Engine) -> Generator[Api]:
     thread.start()
     try:
         assert started.wait(START_SECONDS)
-        yield Api(client=Client(host="127.0.0.1", port=port), engine=engine)
+        yield Api(client=Client(host="127.0.0.1", port=port), database=engine)
     finally:
         server.should_exit = True
         thread.join()
