@@ -1,0 +1,1 @@
+"""Workers against real servers."""
