@@ -1,7 +1,9 @@
 """Celery's worker as this project runs it: the stock threads pool, our signals, our logging."""
 
 import logging
+import os
 import signal
+import socket
 import warnings
 from typing import Any, Final, cast
 
@@ -56,6 +58,8 @@ class _Worker(StockWorker):
         self._ending = ending
         cast(Any, super()).__init__(
             app=app,
+            # Celery's default is the same for all workers of a machine, and control needs one each.
+            hostname=f"worker-{os.getpid()}@{socket.gethostname()}",
             quiet=True,
             without_gossip=True,
             without_mingle=True,
