@@ -72,12 +72,13 @@ def work(
     with ExitStack() as last_first:
         last_first.callback(ending.ended)
         last_first.callback(dispatcher.close)
-        last_first.enter_context(
-            MetricsServer(settings.worker_metrics_host, settings.worker_metrics_port, registry)
-        )
         last_first.callback(deps.stop)
         last_first.callback(ending.begin)  # what follows may hang as well
         deps.start()
+        # Whoever waits for a worker asks for its metrics: they come when it is registered.
+        last_first.enter_context(
+            MetricsServer(settings.worker_metrics_host, settings.worker_metrics_port, registry)
+        )
         return celery_worker.run(app, ending)
 
 

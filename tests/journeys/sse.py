@@ -55,7 +55,7 @@ class Stream:
         self._socket = self._connection.sock
         self._response = self._connection.getresponse()
         self.status = self._response.status
-        self.headers = dict(self._response.getheaders())
+        self.headers = self._response.headers
         self._thread = Thread(target=self._read, name="stream", daemon=True)
         self._thread.start()
 
