@@ -31,15 +31,20 @@ def partial_rows(
             role=Role.ASSISTANT, content=kept, turn_id=turn_id, model=model, interrupted=True
         )
     ]
-    results = tuple(_not_run(call, now) for call in kept if _is_ours(call))
+    answered = _answered(kept)
+    results = tuple(_not_run(call, now) for call in kept if _is_open(call, answered))
     if results:
         rows.append(NewMessage(role=Role.TOOL, content=results, turn_id=turn_id))
     return tuple(rows)
 
 
 def _kept(parts: Sequence[Part]) -> tuple[Part, ...]:
-    answered = {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
+    answered = _answered(parts)
     return tuple(part for part in parts if not _is_empty(part) and not _hangs(part, answered))
+
+
+def _answered(parts: Sequence[Part]) -> set[str]:
+    return {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
 
 
 def _is_empty(part: Part) -> bool:
@@ -55,8 +60,12 @@ def _hangs(part: Part, answered: set[str]) -> bool:
     )
 
 
-def _is_ours(part: Part) -> bool:
-    return isinstance(part, ToolCallPart) and not part.provider_executed
+def _is_open(part: Part, answered: set[str]) -> bool:
+    return (
+        isinstance(part, ToolCallPart)
+        and not part.provider_executed
+        and part.tool_call_id not in answered
+    )
 
 
 def _not_run(call: Part, now: datetime) -> ToolResultPart:

@@ -4,10 +4,29 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.chats.drive.begin import Begun
-from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, Result, Stopped
+from shared.chats.drive.settle import (
+    Ending,
+    Failed,
+    Finish,
+    More,
+    Released,
+    Result,
+    Rows,
+    Stopped,
+)
 from shared.chats.record import Chat
 from shared.chats.seal import Spans
-from shared.chats.types import NewMessage, Role, ToolCallPart, ToolResultPart, Usage
+from shared.chats.turning import NOT_RUN
+from shared.chats.types import (
+    NewMessage,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Usage,
+)
 from shared.config.catalog import Model
 from shared.errors.classify import classify
 from shared.errors.kinds import ErrorKind, Failure
@@ -25,22 +44,20 @@ def make_result(
     begun: Begun, model: Model | None, streamed: Streamed, *, max_steps: int, now: datetime
 ) -> Result:
     """Return the step's result; `now` stamps synthetic tool results."""
-    chat = begun.chat
-    return Result(
-        ending=_ending(begun, model, streamed, max_steps, now),
-        partial=partial_rows(
-            streamed.answer.parts, turn_id=chat.current_turn_id, model=chat.model, now=now
-        ),
-        spans=Spans(provider=streamed.seconds),
-    )
-
-
-def _ending(
-    begun: Begun, model: Model | None, streamed: Streamed, max_steps: int, now: datetime
-) -> Ending:
+    spans = Spans(provider=streamed.seconds)
     finish = streamed.answer.finish
     if finish is not None and model is not None:
-        return _complete(begun, model, streamed.answer, finish, max_steps, now)
+        rows = _complete_rows(begun.chat, model, streamed.answer, finish, now)
+        ending = _complete(begun, rows, finish, max_steps)
+        return Result(ending=ending, partial=rows, spans=spans)
+    chat = begun.chat
+    partial = partial_rows(
+        streamed.answer.parts, turn_id=chat.current_turn_id, model=chat.model, now=now
+    )
+    return Result(ending=_broken(model, streamed, now), partial=partial, spans=spans)
+
+
+def _broken(model: Model | None, streamed: Streamed, now: datetime) -> Ending:
     if streamed.error is not None:
         provider = model.provider if model is not None else ""
         return Failed(failure=classify(streamed.error, provider=provider, now=now))
@@ -49,26 +66,20 @@ def _ending(
     return Stopped()
 
 
-def _complete(
-    begun: Begun, model: Model, answer: Answer, finish: base.Finish, max_steps: int, now: datetime
-) -> Ending:
-    rows = _answer_rows(begun.chat, model, answer, finish)
-    calls = [
-        part
-        for part in answer.parts
-        if isinstance(part, ToolCallPart) and not part.provider_executed
-    ]
-    if not calls or finish.reason is not base.FinishReason.TOOL_CALLS:
+def _complete(begun: Begun, rows: Rows, finish: base.Finish, max_steps: int) -> Ending:
+    called = any(row.role is Role.TOOL for row in rows)
+    if not called or finish.reason is not base.FinishReason.TOOL_CALLS:
         return Finish(rows=rows)
     if begun.steps + 1 >= max_steps:
         return Failed(failure=_too_many_steps(max_steps))
-    return More(rows=(*rows, _unknown_tools(begun.chat, calls, now)))
+    return More(rows=rows)
 
 
-def _answer_rows(
-    chat: Chat, model: Model, answer: Answer, finish: base.Finish
-) -> tuple[NewMessage, ...]:
-    if not answer.parts:
+def _complete_rows(
+    chat: Chat, model: Model, answer: Answer, finish: base.Finish, now: datetime
+) -> Rows:
+    """Return the answer's row, and one that answers its calls: none is left open."""
+    if not any(_says_something(part) for part in answer.parts):
         # Nothing said is a turn without a row, not an empty message.
         return ()
     row = NewMessage(
@@ -79,7 +90,22 @@ def _answer_rows(
         usage=_usage(model, finish.usage),
         provider_response_id=finish.response_id if model.store else None,
     )
-    return (row,)
+    calls = [
+        part
+        for part in answer.parts
+        if isinstance(part, ToolCallPart) and not part.provider_executed
+    ]
+    if not calls:
+        return (row,)
+    # A model that was cut off does not wait for its calls: they are not looked at.
+    text = NO_TOOL if finish.reason is base.FinishReason.TOOL_CALLS else NOT_RUN
+    return (row, _results(chat, calls, text, now))
+
+
+def _says_something(part: Part) -> bool:
+    if isinstance(part, TextPart | ReasoningPart):
+        return bool(part.text.strip()) or part.provider_metadata is not None
+    return True
 
 
 def _usage(model: Model, said: Usage | None) -> Usage:
@@ -87,12 +113,12 @@ def _usage(model: Model, said: Usage | None) -> Usage:
     return replace(usage, context_limit=usage.context_limit or model.context_limit)
 
 
-def _unknown_tools(chat: Chat, calls: list[ToolCallPart], now: datetime) -> NewMessage:
+def _results(chat: Chat, calls: list[ToolCallPart], text: str, now: datetime) -> NewMessage:
     results = tuple(
         ToolResultPart(
             tool_call_id=call.tool_call_id,
             tool_name=call.tool_name,
-            result=NO_TOOL,
+            result=text,
             is_error=True,
             created_at=now,
         )
