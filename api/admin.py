@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from api.access import key_store
 from api.access.caller import KeyId, KeyRole
 from api.access.secret import BadSecret, check_secret, new_secret
-from shared.config.settings import SettingsError, read_settings
+from shared.config.settings import Settings, SettingsError, read_settings
 from shared.db.engine import make_engine
 
 MAX_OWNER_CHARACTERS: Final = 200
@@ -32,10 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 1 = it failed, and says why."""
     asked = _parser().parse_args(arguments)
     try:
-        engine = make_engine(read_settings().sqlalchemy_url, pool_size=1, name="stepwell-admin")
-        with engine.begin() as connection:
-            said = _run(connection, asked)
-        engine.dispose()
+        said = _run_alone(read_settings(), asked)
     except (SettingsError, SQLAlchemyError, BadSecret, NoSuchKey) as error:
         print(f"stepwell: {error}", file=sys.stderr)
         return 1
@@ -43,6 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in said:
         print(line)
     return 0
+
+
+def _run_alone(settings: Settings, asked: argparse.Namespace) -> list[str]:
+    engine = make_engine(settings.sqlalchemy_url, pool_size=1, name="stepwell-admin")
+    try:
+        with engine.begin() as connection:
+            return _run(connection, asked)
+    finally:
+        engine.dispose()
 
 
 def _parser() -> argparse.ArgumentParser:

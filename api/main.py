@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from typing import Final
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -37,6 +38,10 @@ from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
 from shared.version import VERSION
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+ROUTES: Final = (content, chats, messages, queue, control, models, health)
+
 _log = structlog.stdlib.get_logger()
 
 
@@ -44,20 +49,27 @@ def create_app(settings: Settings) -> FastAPI:
     """Make the application. Nothing connects before the first request."""
     closing = ExitStack()
     deps = make_deps(settings, closing)
+    app = make_routes(_lifespan(deps, closing))
+    app.state.deps = deps
+    app.add_middleware(Observer, metrics=deps.metrics, new_id=deps.new_id, clock=deps.clock)
+    return app
+
+
+def make_routes(lifespan: Lifespan | None = None) -> FastAPI:
+    """Make the application without its parts: enough to describe it."""
     app = FastAPI(
         title="Stepwell",
         version=VERSION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(deps, closing),
+        lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.state.deps = deps
-    for routes in (content, chats, messages, queue, control, models, health):
+    for routes in ROUTES:
         app.include_router(routes.router)
     refusals.register(app)
     describe(app)
-    app.add_middleware(Observer, metrics=deps.metrics, new_id=deps.new_id, clock=deps.clock)
     return app
 
 
@@ -122,9 +134,7 @@ def _pending(engine: Engine) -> PendingLoad | None:
     )
 
 
-def _lifespan(
-    deps: Deps, closing: ExitStack
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(deps: Deps, closing: ExitStack) -> Lifespan:
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncGenerator[None]:
         # As many threads as connections: whoever has a thread has a connection.

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from api.schemas.content import Content, Strict
 from api.schemas.fields import (
@@ -38,6 +38,32 @@ class NewDynamicTool(Strict):
 class NewChat(Strict):
     """A chat and its first message."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "content": "Summarise the incident of last night",
+                    "system": "You help the operations team. Be brief.",
+                    "key": "slack/C024BE91L/1763650000.000100",
+                    "labels": {"team": "operations"},
+                    "on_error": "continue",
+                    "dynamic_tools": [
+                        {
+                            "name": "page_person",
+                            "description": "Page the person on duty",
+                            "input_schema": {
+                                "type": "object",
+                                "properties": {"reason": {"type": "string"}},
+                                "required": ["reason"],
+                            },
+                            "timeout_seconds": 600,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     content: Content
     model: ModelName | None = None
     system: System | None = None
@@ -58,6 +84,26 @@ class NewChat(Strict):
 class NewMessage(Strict):
     """A message to a chat."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "content": [
+                        {"type": "text", "text": "And what does this log say?"},
+                        {
+                            "type": "file",
+                            "media_type": "text/plain",
+                            "data": "aGVsbG8K",
+                            "name": "a.log",
+                        },
+                    ],
+                    "busy_behavior": "interrupt",
+                    "author": "Ann",
+                }
+            ]
+        }
+    )
+
     content: Content
     busy_behavior: Busy = BusyBehavior.QUEUE
     model: ModelName | None = None
@@ -68,6 +114,12 @@ class NewMessage(Strict):
 class KeyedMessage(NewChat):
     """A message to the chat with the key in the path; the rest counts if it has to be created."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"content": "Disk full on db-3", "labels": {"source": "alerts"}}]
+        }
+    )
+
     busy_behavior: Busy = BusyBehavior.QUEUE
     author: Author | None = None
 
@@ -75,11 +127,21 @@ class KeyedMessage(NewChat):
 class NewContent(Strict):
     """What a user message shall say instead."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"content": "Summarise the incident of the night before"}]}
+    )
+
     content: Content
 
 
 class ChatChanges(Strict):
     """The fields to set; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"title": "Incident of 20 November", "labels": {"team": "operations"}}]
+        }
+    )
 
     title: Title = omitted()
     labels: Labels = omitted()
@@ -91,8 +153,12 @@ class ChatChanges(Strict):
 class Interruption(Strict):
     """How to stop a turn."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"clear_queue": True}]})
+
     clear_queue: bool = False
 
 
 class Nothing(Strict):
     """No field at all."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
