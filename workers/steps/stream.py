@@ -86,11 +86,14 @@ async def stream_answer(
     try:
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
-                if first is None:
-                    first = timers.now() - opened
                 guard.part()
+                if first is None and not isinstance(event, Finish):
+                    first = timers.now() - opened
                 answer.add(event)
                 _show(writer, event)
+        if answer.finish is None:
+            # An adapter says so itself; were one to forget it, the step would run again for ever.
+            error = StreamTruncated(request.provider)
     except asyncio.CancelledError:
         stopped, error = _why(guard, lease)
     except _FAILURES as failure:
