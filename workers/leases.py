@@ -60,11 +60,12 @@ class Leases:
         self._slots = slots
         self._lock = Lock()
         self._by_id: dict[LeaseId, Lease] = {}
+        self._ended_by: CancelReason | None = None
 
     def open(self, chat_id: ChatId, lease_id: LeaseId) -> Lease:
         """Register a lease as tentative, before the transaction that may take it."""
-        lease = Lease(chat_id=chat_id, id=lease_id)
         with self._lock:
+            lease = Lease(chat_id=chat_id, id=lease_id, reason=self._ended_by)
             self._by_id[lease_id] = lease
         return lease
 
@@ -97,6 +98,8 @@ class Leases:
         return max(self._slots - self.busy_slots(), 0)
 
     def cancel_all(self, reason: CancelReason) -> None:
-        """Stop every step."""
+        """Stop every step, and every one that still begins: there is no going back."""
+        with self._lock:
+            self._ended_by = reason
         for lease in self.all():
             lease.cancel(reason)
