@@ -17,8 +17,9 @@ _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 2.0
 
 # SQLSTATE classes that pass: connection (08), rollback for a deadlock or a conflict (40), lack of
-# resources (53), operator intervention such as a shutdown or a time-out (57), lock not had (55).
-_PASSING = ("08", "40", "53", "55", "57")
+# resources (53), operator intervention such as a shutdown or a time-out (57), lock not had (55);
+# and a process that was stopped in the middle of its transaction, until the server ended that.
+_PASSING = ("08", "25P03", "40", "53", "55", "57")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,152 @@
+"""Settling goes on through an outage of the database, for as long as it is told to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import psycopg
+import pytest
+import structlog
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from shared.chats.drive.settle import Finish, Result, Settlement
+from shared.chats.errors import ChatNotFound, StaleFence
+from shared.chats.machine import ChatMachine, Updated
+from shared.chats.states import Move
+from tests.chats import new_chat
+from tests.unit.steps.ending import begun
+from workers.steps.settle import Settler, is_passing
+
+BEGUN = begun()
+RESULT = Result(ending=Finish(rows=()))
+DONE = Updated(value=Settlement(move=Move.SETTLE_FINISH), chat=new_chat())
+
+AWAY = OperationalError("COMMIT", {}, psycopg.OperationalError("gone"))
+BAD = DBAPIError("INSERT", {}, errors.UntranslatableCharacter("NUL"))
+
+
+@dataclass(slots=True)
+class _Outage:
+    """Stands for a machine, a clock and a sleep: it raises what it is given, then it settles."""
+
+    raises: list[Exception]
+    time: float = 0.0
+    slept: list[float] = field(default_factory=list[float])
+    tried: int = 0
+
+    def update(self, *_: object) -> Updated[Settlement]:
+        self.tried += 1
+        if self.raises:
+            raise self.raises.pop(0)
+        return DONE
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+    def clock(self) -> float:
+        return self.time
+
+    def settle(self, outage_seconds: float = 120) -> Updated[Settlement] | None:
+        settler = Settler(
+            machine=cast(ChatMachine, self),
+            outage_seconds=outage_seconds,
+            sleep=self.sleep,
+            clock=self.clock,
+            log=structlog.stdlib.get_logger(),
+        )
+        return settler.settle(BEGUN.chat.id, BEGUN.fence, RESULT)
+
+
+def test_a_settle_that_works_is_made_once() -> None:
+    outage = _Outage([])
+    assert outage.settle() is DONE
+    assert (outage.tried, outage.slept) == (1, [])
+
+
+@pytest.mark.parametrize("error", [StaleFence, ChatNotFound])
+def test_a_step_that_lost_its_chat_has_nothing_to_settle(
+    error: Callable[[], Exception],
+) -> None:
+    outage = _Outage([error()])
+    assert outage.settle() is None
+    assert outage.slept == []
+
+
+def test_an_outage_is_waited_out_with_growing_pauses() -> None:
+    outage = _Outage([AWAY] * 7)
+    assert outage.settle() is DONE
+    assert outage.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+def test_a_commit_without_an_answer_that_was_made_all_the_same_is_found_by_the_fence() -> None:
+    outage = _Outage([AWAY, StaleFence()])
+    assert outage.settle() is None
+    assert outage.tried == 2
+
+
+def test_an_outage_that_is_too_long_is_raised() -> None:
+    outage = _Outage([AWAY] * 1000)
+    with pytest.raises(OperationalError):
+        outage.settle(outage_seconds=10)
+    assert 10 <= outage.time <= 12
+
+
+def test_what_is_no_outage_is_raised_at_once() -> None:
+    outage = _Outage([BAD])
+    with pytest.raises(DBAPIError):
+        outage.settle()
+    assert outage.slept == []
+
+
+def _error(kind: type[psycopg.Error]) -> DBAPIError:
+    return DBAPIError("UPDATE", {}, kind("said"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.LockNotAvailable,
+        errors.QueryCanceled,
+        errors.DeadlockDetected,
+        errors.SerializationFailure,
+        errors.AdminShutdown,
+        errors.CrashShutdown,
+        errors.CannotConnectNow,
+        errors.TooManyConnections,
+        errors.ConnectionFailure,
+        errors.IdleInTransactionSessionTimeout,
+    ],
+)
+def test_an_outage_passes(kind: type[psycopg.Error]) -> None:
+    assert is_passing(_error(kind))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.UniqueViolation,
+        errors.CheckViolation,
+        errors.UntranslatableCharacter,
+        errors.UndefinedColumn,
+        errors.SyntaxError,
+        errors.NumericValueOutOfRange,
+    ],
+)
+def test_what_was_asked_for_does_not_get_better(kind: type[psycopg.Error]) -> None:
+    assert not is_passing(_error(kind))
+
+
+def test_where_the_server_said_nothing_there_was_no_connection() -> None:
+    assert is_passing(OperationalError("s", {}, psycopg.OperationalError("refused")))
+    assert is_passing(InterfaceError("s", {}, psycopg.InterfaceError("closed")))
+    assert not is_passing(DBAPIError("s", {}, psycopg.DataError("no such type")))
+    assert is_passing(PoolTimeout("no connection is free"))
+
+
+def test_a_connection_that_broke_is_an_outage_whatever_it_said() -> None:
+    error = _error(errors.SyntaxError)
+    error.connection_invalidated = True
+    assert is_passing(error)
