@@ -41,18 +41,21 @@ class Plan:
     complete: bool
 
 
-def since_start(history: int, turn: TurnId | None) -> Since:
-    """Return what to read for a stream that begins with the `history` newest messages."""
-    return Since(newest=history, turns=_NEVER, turn=turn)
+def since_start(history: int | None, turn: TurnId | None) -> Since:
+    """Return what to read for a stream that begins with the `history` newest messages.
+
+    None = with the message of `turn`.
+    """
+    return Since(newest=history, from_turn=history is None, turns=_NEVER, turn=turn)
 
 
-def since_vector(vector: Vector, history: int, turn: TurnId | None, *, reset: bool) -> Since:
+def since_vector(vector: Vector, history: int | None, turn: TurnId | None, *, reset: bool) -> Since:
     """Return what to read for a client at this place; `reset`: it gets all messages anew."""
     kinds = vector.progress.kinds if vector.progress is not None else frozenset[Kind]()
     anew = reset or (Kind.HISTORY_RESET in kinds and vector.message == 0)
     return Since(
         message=vector.message,
-        newest=max(history, RESET_MESSAGES) if anew else None,
+        newest=max(history or 0, RESET_MESSAGES) if anew else None,
         state=0 if Kind.INITIAL in kinds else vector.base,
         turns=vector.base,
         turn=turn,

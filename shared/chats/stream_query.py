@@ -36,12 +36,28 @@ _SHOWN: ColumnElement[bool] = and_(
 _CURRENT: ColumnElement[bool] = and_(_SHOWN, messages.c.deleted_at.is_(None))
 
 
-def view_statement(*, newest: bool) -> Select[Any]:
-    """Return the statement of a view: messages from the id `first` on, or the `newest` ones.
+def from_id() -> Select[Any]:
+    """Return the statement of a view with the messages from the id `first` on.
 
-    Parameters: `chat`, `first` or `newest`, `state`, `turns`, `turn`.
+    All three want the parameters `chat`, `state`, `turns` and `turn`, too.
     """
-    first = _first_of_newest() if newest else _FIRST
+    return _view(_FIRST)
+
+
+def from_newest() -> Select[Any]:
+    """Return the statement of a view with the `newest` messages."""
+    newest = select(messages.c.id).where(_CURRENT).order_by(messages.c.id.desc()).limit(_NEWEST)
+    first = select(func.min(newest.subquery().c.id)).scalar_subquery()
+    return _view(func.coalesce(first, literal(_NEVER)))
+
+
+def from_turn() -> Select[Any]:
+    """Return the statement of a view with the messages from the one that began `turn` on."""
+    began = select(turns.c.user_message_id).where(turns.c.chat_id == _CHAT, turns.c.id == _TURN)
+    return _view(func.coalesce(began.scalar_subquery(), literal(_NEVER)))
+
+
+def _view(first: ColumnElement[int]) -> Select[Any]:
     return select(
         chats,
         _messages(first).label("messages"),
@@ -51,14 +67,6 @@ def view_statement(*, newest: bool) -> Select[Any]:
         _outcomes().label("outcomes"),
         _turn().label("turn"),
     ).where(chats.c.id == _CHAT)
-
-
-def _first_of_newest() -> ColumnElement[int]:
-    newest = (
-        select(messages.c.id).where(_CURRENT).order_by(messages.c.id.desc()).limit(_NEWEST)
-    ).subquery()
-    first = select(func.min(newest.c.id)).scalar_subquery()
-    return func.coalesce(first, literal(_NEVER))
 
 
 def _messages(first: ColumnElement[int]) -> ScalarSelect[Any]:

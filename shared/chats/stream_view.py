@@ -8,11 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, select
 
-from shared.chats import codec
+from shared.chats import codec, stream_query
 from shared.chats.message_store import read_message
 from shared.chats.record import Chat, read_chat
 from shared.chats.states import LEASED, TurnStatus
-from shared.chats.stream_query import view_statement
 from shared.chats.tables import chats
 from shared.chats.types import (
     ChatError,
@@ -24,20 +23,23 @@ from shared.chats.types import (
     TurnId,
 )
 
-_FROM_ID: Final = view_statement(newest=False)
-_NEWEST: Final = view_statement(newest=True)
+_FROM_ID: Final = stream_query.from_id()
+_FROM_NEWEST: Final = stream_query.from_newest()
+_FROM_TURN: Final = stream_query.from_turn()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """What a reader has already: messages up to `message`, or it wants the `newest` ones.
+    """What a reader has already: messages up to `message`.
 
-    The queue up to the snapshot `state`; the ends of turns and the removals of messages up to
-    `turns`. `turn` is one whose outcome is wanted whenever that was.
+    Or it wants the `newest` ones, or those from the beginning of `turn` on. The queue up to the
+    snapshot `state`; the ends of turns and the removals of messages up to `turns`. `turn` is one
+    whose outcome is wanted whenever that was.
     """
 
     message: int = 0
     newest: int | None = None
+    from_turn: bool = False
     state: int = 0
     turns: int = 0
     turn: TurnId | None = None
@@ -50,6 +52,7 @@ class TurnOutcome:
     turn_id: TurnId
     status: TurnStatus
     revision: int | None
+    user_message_id: MessageId | None
     answer_message_id: MessageId | None
     error: ChatError | None
 
@@ -101,10 +104,12 @@ def read_view(connection: Connection, chat_id: ChatId, since: Since) -> StreamVi
         "turns": since.turns,
         "turn": since.turn,
     }
-    if since.newest is None:
-        result = connection.execute(_FROM_ID, {**parameters, "first": since.message + 1})
+    if since.from_turn:
+        result = connection.execute(_FROM_TURN, parameters)
+    elif since.newest is not None:
+        result = connection.execute(_FROM_NEWEST, {**parameters, "newest": since.newest})
     else:
-        result = connection.execute(_NEWEST, {**parameters, "newest": since.newest})
+        result = connection.execute(_FROM_ID, {**parameters, "first": since.message + 1})
     row = result.mappings().first()
     return None if row is None else _view(row, since)
 
@@ -163,6 +168,7 @@ def _outcome(row: Mapping[str, Any]) -> TurnOutcome:
         turn_id=TurnId(UUID(row["id"])),
         status=TurnStatus(row["status"]),
         revision=row["outcome_revision"],
+        user_message_id=row["user_message_id"],
         answer_message_id=row["answer_message_id"],
         error=codec.load_error(row["error"]),
     )

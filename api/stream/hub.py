@@ -1,0 +1,241 @@
+"""All streams of a process: who watches which chat, who reads when. One loop, no lock."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from api.stream.client import Client, Wish
+from api.stream.outbox import End, Outbox
+from api.stream.ports import Channels, Reads, Recorder
+from api.stream.post import Post
+from api.stream.serve import Serving, StreamUnavailable, serve
+from api.stream.watch import Watch
+from shared.chats.types import ChatId
+from shared.events.channels import chat_channel, chat_of_channel
+from shared.events.wire import UnreadableNote, decode_note
+
+_log = structlog.stdlib.get_logger()
+
+COMMENT = b": still here\n\n"
+"""What a client gets when nothing happens, so that it and all between know the stream lives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """Times in seconds.
+
+    `acknowledgement`: how long a client waits for Redis before it is served from the database
+    alone; `compare`: how often versions are compared, more often while Redis is away.
+    """
+
+    client_buffer: int = 1000
+    heartbeat: float = 10.0
+    compare: float = 10.0
+    compare_alone: float = 1.0
+    acknowledgement: float = 1.0
+    first_retry: float = 0.2
+    last_retry: float = 2.0
+
+
+class Stream:
+    """One client's end of it: take until there is nothing more, then close."""
+
+    def __init__(self, hub: "Hub", post: Post, client: Client) -> None:
+        """Made by `Hub.join`."""
+        self._hub = hub
+        self._post = post
+        self._client = client
+        self._open = True
+
+    async def take(self) -> bytes | None:
+        """Wait for events and return all that are there; None at the end."""
+        client = self._client
+        if client.paging and client.outbox.empty and not (client.wanting or client.fetching):
+            client.want()
+            self._post.kick()
+        return await client.outbox.take()
+
+    async def cut_off(self) -> None:
+        """Wait until the hub has ended the stream; what waits may still be taken."""
+        await self._client.outbox.ended.wait()
+
+    def close(self) -> None:
+        """Go away. May be called again."""
+        if self._open:
+            self._open = False
+            self._client.outbox.finish(End.LEFT)
+            self._hub.leave(self._post, self._client)
+
+
+class Hub:
+    """Brings clients, notes and reads together. Everything happens on one loop.
+
+    ::
+
+        hub = Hub(reads=reads, recorder=metrics)
+        subscriber = Subscriber(url, on_message=hub.hear, on_connected=hub.resync)
+        subscriber.start()
+        hub.start(subscriber)
+        stream = await hub.join(chat_id, Wish(may_read=caller.may_read))
+    """
+
+    def __init__(
+        self,
+        *,
+        reads: Reads,
+        recorder: Recorder,
+        settings: HubSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Take what it reads from; the rest comes with `start`."""
+        self._reads = reads
+        self._recorder = recorder
+        self._settings = settings or HubSettings()
+        self._clock = clock
+        self._sleep = sleep
+        self._serving = Serving(
+            reads=reads,
+            sleep=sleep,
+            first_retry=self._settings.first_retry,
+            last_retry=self._settings.last_retry,
+        )
+        self._channels: Channels | None = None
+        self._posts: dict[ChatId, Post] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._streams = 0
+
+    def start(self, channels: Channels) -> None:
+        """Begin. `channels` hands what it hears to `hear` and every new connection to `resync`."""
+        loop = asyncio.get_running_loop()
+        self._channels = channels
+        self._tasks = [
+            loop.create_task(self._beat(), name="stream-heartbeat"),
+            loop.create_task(self._compare(), name="stream-compare"),
+        ]
+
+    async def stop(self) -> None:
+        """End every stream; clients come back to another process."""
+        for post in list(self._posts.values()):
+            for client in list(post.watch.clients):
+                client.refuse(StreamUnavailable())
+                post.watch.remove(client)
+            self._release(post)
+        self._channels = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def join(self, chat_id: ChatId, wish: Wish) -> Stream:
+        """Open a stream: subscribed, then read. Events are there before this returns.
+
+        Raises `ChatNotFound`, `BadVector`, `TurnUnknown` and `StreamUnavailable`.
+        """
+        client = Client(wish, Outbox(self._settings.client_buffer))
+        post = self._post(chat_id)
+        post.joining += 1
+        try:
+            await self._acknowledged(post)
+            if self._channels is None:
+                raise StreamUnavailable
+            post.watch.add(client)
+            post.kick()
+            await client.opened
+        except BaseException:
+            post.watch.remove(client)
+            raise
+        finally:
+            post.joining -= 1
+            self._release(post)
+        self._count(1)
+        return Stream(self, post, client)
+
+    def leave(self, post: Post, client: Client) -> None:
+        """Forget a client whose stream was opened."""
+        self._count(-1)
+        post.watch.remove(client)
+        self._release(post)
+
+    def hear(self, channel: str, data: bytes) -> None:
+        """Take what was published."""
+        try:
+            post = self._posts.get(chat_of_channel(channel))
+            note = decode_note(data)
+        except (UnreadableNote, ValueError) as error:
+            _log.warning("stream.unreadable_note", channel=channel, error=repr(error))
+            return
+        if post is not None:
+            post.watch.hear(note)
+            post.kick()
+
+    def resync(self) -> None:
+        """Read for all clients: what was published lately may have been missed."""
+        for post in self._posts.values():
+            post.watch.resync()
+            post.kick()
+
+    def _post(self, chat_id: ChatId) -> Post:
+        post = self._posts.get(chat_id)
+        if post is not None:
+            return post
+        if self._channels is None:
+            raise StreamUnavailable
+        watch = Watch(chat_id, clock=self._clock, cut_offs=self._recorder)
+        subscribed = asyncio.ensure_future(self._channels.subscribe(chat_channel(chat_id)))
+        post = Post(watch=watch, subscribed=subscribed, kicked=asyncio.Event())
+        self._posts[chat_id] = post
+        # Who did not wait for the acknowledgement may have missed something until it came.
+        subscribed.add_done_callback(lambda _: (watch.resync(), post.kick()))
+        serving = serve(post, self._serving, watched=lambda: self._posts.get(chat_id) is post)
+        post.task = asyncio.get_running_loop().create_task(serving, name="stream-watch")
+        return post
+
+    async def _acknowledged(self, post: Post) -> None:
+        if post.subscribed.done():
+            return
+        patience = asyncio.ensure_future(self._sleep(self._settings.acknowledgement))
+        try:
+            await asyncio.wait([post.subscribed, patience], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            patience.cancel()
+
+    def _release(self, post: Post) -> None:
+        """Leave the chat's channel with its last client."""
+        chat_id = post.watch.chat_id
+        if post.deserted and self._posts.get(chat_id) is post:
+            del self._posts[chat_id]
+            post.subscribed.cancel()
+            if self._channels is not None:
+                self._channels.unsubscribe(chat_channel(chat_id))
+            post.kick()
+
+    def _count(self, step: int) -> None:
+        self._streams += step
+        self._recorder.stream_subscribers(self._streams)
+
+    async def _beat(self) -> None:
+        """Keep idle connections from being taken for dead."""
+        while True:
+            await self._sleep(self._settings.heartbeat)
+            for post in self._posts.values():
+                for client in post.watch.clients:
+                    if client.opened.done() and client.outbox.empty:
+                        client.outbox.put([COMMENT])
+
+    async def _compare(self) -> None:
+        """Find what no hint told of, with one query for all chats."""
+        while True:
+            heard = self._channels is not None and self._channels.connected
+            await self._sleep(self._settings.compare if heard else self._settings.compare_alone)
+            asked = list(self._posts.items())
+            try:
+                versions = await self._reads.versions([chat_id for chat_id, _ in asked])
+            except Exception as error:
+                _log.warning("stream.compare_failed", exc_info=error)
+                continue
+            for chat_id, post in asked:
+                post.watch.compare(versions.get(chat_id))
+                post.kick()

@@ -1,0 +1,53 @@
+"""What the hub needs of the world, so that it can be tested without it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from shared.chats.stream_view import Since, StreamView
+from shared.chats.types import ChatId, Episode
+from shared.events.types import PartEntry
+
+
+class Reads(Protocol):
+    """Where streams read from."""
+
+    async def view(self, chat_id: ChatId, since: Since) -> StreamView | None:
+        """Return the chat and what is newer; None when there is no such chat."""
+        ...
+
+    async def versions(self, chat_ids: Sequence[ChatId]) -> Mapping[ChatId, int]:
+        """Return the snapshot versions of the chats that exist."""
+        ...
+
+    async def parts(self, chat_id: ChatId, episode: Episode) -> Sequence[PartEntry]:
+        """Return the buffer of an episode, from 1 on. Raises `BufferUnavailable`."""
+        ...
+
+
+class Channels(Protocol):
+    """The process's one pub/sub connection."""
+
+    @property
+    def connected(self) -> bool:
+        """It hears everything."""
+        ...
+
+    async def subscribe(self, channel: str) -> None:
+        """Return once the server has acknowledged it."""
+        ...
+
+    def unsubscribe(self, channel: str) -> None:
+        """Leave a channel."""
+        ...
+
+
+class Recorder(Protocol):
+    """Counts clients."""
+
+    def stream_subscribers(self, count: int) -> None:
+        """So many clients are here now."""
+        ...
+
+    def stream_cut_off(self) -> None:
+        """One more did not keep up."""
+        ...

@@ -1,0 +1,94 @@
+"""Reads for one watched chat, one read after the other, for as long as somebody watches."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.stream.ports import Reads
+from api.stream.post import Post
+from api.stream.watch import Read
+from shared.chats.stream_view import StreamView
+from shared.events.errors import BufferUnavailable
+from shared.events.types import PartEntry
+
+_log = structlog.stdlib.get_logger()
+
+
+class StreamUnavailable(Exception):
+    """The chat can't be read at the moment."""
+
+    def __str__(self) -> str:
+        """Say the sentence."""
+        return type(self).__doc__ or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What serving takes; times in seconds."""
+
+    reads: Reads
+    sleep: Callable[[float], Awaitable[None]]
+    first_retry: float
+    last_retry: float
+
+
+async def serve(post: Post, how: Serving, *, watched: Callable[[], bool]) -> None:
+    """Read whenever something has to be read, until the chat is no longer `watched`."""
+    retry = how.first_retry
+    while watched():
+        read = post.watch.next_read()
+        if read is None:
+            await _pause(post, how)
+            continue
+        try:
+            await _read(post, read, how.reads)
+            retry = how.first_retry
+        except Exception as error:
+            # The database is away, or this is a defect: either way the others must not suffer.
+            _tell(post, error)
+            post.watch.fail(read, StreamUnavailable(), retry_in=retry)
+            retry = min(retry * 2, how.last_retry)
+
+
+async def _read(post: Post, read: Read, reads: Reads) -> None:
+    watch = post.watch
+    view = await reads.view(watch.chat_id, read.since)
+    entries = await _parts(view, reads) if view is not None and read.parts else ()
+    watch.apply(read, view, entries)
+
+
+async def _parts(view: StreamView, reads: Reads) -> Sequence[PartEntry]:
+    if not view.live:
+        return ()
+    try:
+        return await reads.parts(view.chat.id, view.chat.episode)
+    except BufferUnavailable as error:
+        # Redis is away; when it is back everybody is read for again.
+        _log.info("stream.buffer_unavailable", error=str(error))
+        return ()
+
+
+def _tell(post: Post, error: Exception) -> None:
+    chat_id = str(post.watch.chat_id)
+    if isinstance(error, SQLAlchemyError):
+        _log.warning("stream.read_failed", chat_id=chat_id, error=type(error).__name__)
+    else:
+        _log.error("stream.read_failed", chat_id=chat_id, exc_info=error)
+
+
+async def _pause(post: Post, how: Serving) -> None:
+    """Wait until something happens, or until it is time to try again."""
+    post.kicked.clear()
+    waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(post.kicked.wait())]
+    seconds = post.watch.next_read_in()
+    if seconds is not None:
+        waits.append(asyncio.ensure_future(how.sleep(seconds)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

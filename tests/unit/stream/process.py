@@ -1,0 +1,140 @@
+"""An API process without a network: one watch, its clients, and whoever reads for them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from api.stream.client import Client, Wish
+from api.stream.outbox import Outbox
+from api.stream.until import Until
+from api.stream.vector import parse_vector
+from api.stream.watch import Read, Watch
+from shared.chats.record import Chat
+from shared.chats.stream_view import StreamView
+from shared.chats.types import ChatId
+from shared.events.types import PartEntry
+from tests.unit.stream.reading import Reading, Sent, parse
+from tests.unit.stream.world import World
+
+
+@dataclass(slots=True)
+class Counted:
+    """How many clients were cut off."""
+
+    cut_offs: int = 0
+
+    def stream_cut_off(self) -> None:
+        self.cut_offs += 1
+
+
+@dataclass(slots=True)
+class Clock:
+    """Time that passes when a test says so."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
+class Process:
+    """Watches one world. `heard` counts the notes that are over, missed ones included."""
+
+    world: World
+    heard: int = 0
+    deaf: bool = False
+    missed: bool = False
+    clock: Clock = field(default_factory=Clock)
+    counted: Counted = field(default_factory=Counted)
+    reads: int = 0
+    started: tuple[Read, StreamView, Sequence[PartEntry]] | None = None
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.heard = len(self.world.notes)
+        self.watch = Watch(ChatId(self.world.chat.id), clock=self.clock, cut_offs=self.counted)
+
+    def join(self, wish: Wish | None = None, *, limit: int = 1000) -> Client:
+        client = Client(wish or Wish(may_read=anybody), Outbox(limit))
+        self.watch.add(client)
+        return client
+
+    def resume(self, last_id: str, *, until: Until | None = None) -> Client:
+        return self.join(Wish(may_read=anybody, place=parse_vector(last_id), until=until))
+
+    def hear(self) -> None:
+        """Hear what was published since."""
+        notes = self.world.notes[self.heard :]
+        self.heard = len(self.world.notes)
+        if self.deaf:
+            self.missed = self.missed or bool(notes)
+            return
+        for note in notes:
+            self.watch.hear(note)
+
+    def reconnect(self) -> None:
+        """Hear again, from now on, and read for everybody."""
+        self.heard = len(self.world.notes)
+        self.deaf = self.missed = False
+        self.watch.resync()
+
+    def start_read(self) -> None:
+        """Ask the database and the buffer; the answer is on its way."""
+        if self.started is not None:
+            return
+        read = self.watch.next_read()
+        if read is not None:
+            self.reads += 1
+            view = self.world.view(read.since)
+            entries = tuple(self.world.buffer) if read.parts else ()
+            self.started = (read, view, entries)
+
+    def end_read(self) -> None:
+        """Let the answer arrive."""
+        if self.started is not None:
+            read, view, entries = self.started
+            self.started = None
+            self.watch.apply(read, view, entries)
+
+    async def settle(self, client: Client, *, give_up_after: int = 200) -> list[Sent]:
+        """Hear and read until nothing is left to do; return what this client got."""
+        self.hear()
+        got: list[Sent] = []
+        for _ in range(give_up_after):
+            self.end_read()
+            self.start_read()
+            got += await take(client)
+            if self.started is None and not _wants(client):
+                seconds = self.watch.next_read_in()
+                if seconds is None:
+                    return got
+                self.clock.now += seconds
+        raise AssertionError("it reads for ever")
+
+    async def read_all(self, client: Client, reading: Reading) -> None:
+        for event in await self.settle(client):
+            reading.take(event)
+
+
+def anybody(_: Chat) -> bool:
+    return True
+
+
+async def take(client: Client) -> list[Sent]:
+    """Take what waits for a client, and go on to the next page when that was all."""
+    got: list[Sent] = []
+    if not client.outbox.empty:
+        taken = await client.outbox.take()
+        got = parse(taken or b"")
+    _wants(client)
+    await asyncio.sleep(0)
+    return got
+
+
+def _wants(client: Client) -> bool:
+    """Do as a stream does whose client has taken everything; say whether that was so."""
+    if client.gone or not client.paging or client.wanting or client.fetching:
+        return False
+    client.want()
+    return True
