@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.answer import Answer
 from api.door import CallerOf, DepsOf, ReadOf
 from api.moves import Mover
-from api.once import MAX_CHARACTERS, identify
+from api.once import identify
 from api.problems import not_found
 from shared.chats import read
 from shared.chats.record import Chat
@@ -23,8 +23,10 @@ KeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description=f"At most {MAX_CHARACTERS} characters; a repeat within 24 h does nothing"
-        " and gets the same answer.",
+        description="A repeat within 24 h does nothing and gets the same answer.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[ -~]+$",
     ),
 ]
 

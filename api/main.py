@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.routing import Route
 from uuid_utils.compat import uuid7
 
 from api import refusals
@@ -68,7 +69,8 @@ def make_routes(lifespan: Lifespan | None = None) -> FastAPI:
     )
     for routes in ROUTES:
         app.include_router(routes.router)
-    refusals.register(app)
+    known = [route for routes in ROUTES for route in routes.router.routes]
+    refusals.register(app, [route for route in known if isinstance(route, Route)])
     describe(app)
     return app
 

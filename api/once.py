@@ -15,13 +15,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from api.access.caller import Caller
 from api.answer import Answer
-from api.problems import Problem, ProblemCode, invalid_field
+from api.problems import Problem, ProblemCode
 from api.tables import idempotency_keys as kept
 from shared.chats.errors import ChatsError
 from shared.chats.types import ChatId, TurnId
 
 HEADER: Final = "Idempotency-Key"
-MAX_CHARACTERS: Final = 255
 KEPT_FOR: Final = timedelta(hours=24)
 
 
@@ -46,11 +45,9 @@ class Answered(Exception):
 def identify(
     caller: Caller, key: str | None, *, method: str, path: str, canonical: bytes
 ) -> Once | None:
-    """Return what makes a request the same as another; None = it has no key. Raise `Problem`."""
+    """Return what makes a request the same as another; None = it has no key."""
     if key is None:
         return None
-    if not 0 < len(key) <= MAX_CHARACTERS or not (key.isascii() and key.isprintable()):
-        raise invalid_field(HEADER, f"must have 1 to {MAX_CHARACTERS} printable ASCII characters")
     # The path belongs to it: the same words to another chat are another request.
     asked = b"\n".join((method.encode(), path.encode("utf-8", "replace"), canonical))
     return Once(caller=caller.name, key=key, fingerprint=hashlib.sha256(asked).digest())

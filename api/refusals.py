@@ -1,5 +1,6 @@
 """Registers what becomes of every exception: a problem, never a page of the framework's own."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -10,11 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Route
 
 from api.access.gate import Unauthenticated
 from api.faults import problem_of_validation
 from api.json_response import ProblemResponse
 from api.problems import Problem, ProblemCode, problem_of
+from api.strict_json import readable
 from shared.chats.errors import ChatsError
 
 _CLIENT_GONE: Final = 499
@@ -22,12 +25,17 @@ _CLIENT_GONE: Final = 499
 _log = structlog.stdlib.get_logger()
 
 
-def register(app: FastAPI) -> None:
-    """Answer every exception with a problem."""
+def register(app: FastAPI, routes: Sequence[Route]) -> None:
+    """Answer every exception with a problem; `routes` are all of the application's."""
+
+    async def refuse_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return ProblemResponse(_framework_problem(error, request.url.path, routes))
+
     for kind in (Problem, Unauthenticated, ChatsError, SQLAlchemyError):
         app.add_exception_handler(kind, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_validation)
-    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(ClientDisconnect, _gone)
     # The framework raises it again afterwards, so that the server logs where it came from.
     app.add_exception_handler(Exception, _refuse)
@@ -47,22 +55,26 @@ async def _refuse_validation(_: Request, error: Exception) -> Response:
     return ProblemResponse(problem_of_validation(error))
 
 
-async def _refuse_http(request: Request, error: Exception) -> Response:
-    """Answer what the framework itself refuses: unknown paths and methods."""
-    assert isinstance(error, HTTPException)
+def _framework_problem(error: HTTPException, path: str, routes: Sequence[Route]) -> Problem:
+    """Return what the framework itself refuses: unknown paths and methods."""
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
-            problem = Problem(ProblemCode.NOT_FOUND, f"There is no path {request.url.path!a}.")
+            return Problem(ProblemCode.NOT_FOUND, f"There is no path {readable(path)}.")
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (error.headers or {}).get("Allow", "")
-            problem = Problem(
+            allowed = ", ".join(_methods(path, routes))
+            return Problem(
                 ProblemCode.METHOD_NOT_ALLOWED,
-                f"This path takes: {allowed}.",
+                f"This path takes {allowed}.",
                 headers={"Allow": allowed},
             )
         case _:
-            problem = Problem(ProblemCode.INVALID_REQUEST, "The request can't be read.")
-    return ProblemResponse(problem)
+            return Problem(ProblemCode.INVALID_REQUEST, "The request can't be read.")
+
+
+def _methods(path: str, routes: Sequence[Route]) -> list[str]:
+    """Return all methods of a path; the framework names those of its first route only."""
+    found = [route.methods for route in routes if route.path_regex.match(path)]
+    return sorted({method for methods in found for method in methods or ()})
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -225,3 +225,8 @@ def _filled(owner: Client, path: str) -> str:
     return path.format(
         chat=chat["id"], turn=chat["turn_id"], queued=queued["id"], message=messages[0]["id"]
     )
+
+
+def test_a_path_names_all_its_methods(alice: Client) -> None:
+    reply = alice.put(f"/v1/chats/{uuid4()}", {})
+    assert reply.headers["allow"] == "DELETE, GET, PATCH"
