@@ -1,7 +1,6 @@
 """Everything that handlers work with, made once in `api.main` and frozen."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -13,28 +12,13 @@ from starlette.responses import Response
 
 from api.access.caller import Caller
 from api.access.gate import Gate
+from api.live import Live
 from api.readiness import Prober
 from shared.chats.machine import ChatMachine
 from shared.chats.types import ChatId, TurnId
 from shared.config.catalog import Catalog
 from shared.config.settings import Settings
 from shared.metrics.metrics import Metrics
-
-
-class Changes(Protocol):
-    """Hears that a chat has changed."""
-
-    async def wait(self, seconds: float) -> None:
-        """Return when the chat has changed since the last call, or when the time is over."""
-        ...
-
-
-class Watching(Protocol):
-    """Hears of chats without a thread or a connection for each of them."""
-
-    def watch(self, chat_id: ChatId) -> AbstractAsyncContextManager[Changes]:
-        """Listen to a chat while it is entered; what changes after entering is heard."""
-        ...
 
 
 class TurnStreams(Protocol):
@@ -58,7 +42,7 @@ class Deps:
     registry: CollectorRegistry
     prober: Prober
     probe_limiter: CapacityLimiter
-    watching: Watching
+    live: Live
     turn_streams: TurnStreams | None = None
     builtin_tools: frozenset[str]
     new_id: Callable[[], UUID]

@@ -19,12 +19,12 @@ from uuid_utils.compat import uuid7
 from api import refusals
 from api.access.gate import Gate
 from api.deps import Deps
+from api.live import Live
 from api.observer import Observer
 from api.openapi import describe
 from api.purge import purge_forever
 from api.readiness import Prober
 from api.routes import chats, content, control, health, messages, models, queue
-from api.ticking import Ticking
 from shared.chats import read
 from shared.chats.change import Limits
 from shared.chats.effects import Effects
@@ -79,6 +79,7 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
     """Make the parts; `closing` closes those that hold connections, the last one first."""
     engine = _engine(settings, closing, settings.api_pool_size, "stepwell-api")
     probe_engine = _engine(settings, closing, 1, "stepwell-api-probe", seconds=2)
+    stream_engine = _engine(settings, closing, settings.stream_pool_size, "stepwell-api-stream")
     redis = open_redis(settings.redis_url.get_secret_value())
     closing.callback(redis.close)
     registry = CollectorRegistry()
@@ -95,7 +96,7 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
         registry=registry,
         prober=Prober(probe_engine, redis, time.monotonic),
         probe_limiter=CapacityLimiter(2),
-        watching=Ticking(),
+        live=Live(settings, stream_engine, metrics, closing),
         builtin_tools=frozenset(),
         new_id=uuid7,
         clock=time.monotonic,
@@ -141,11 +142,13 @@ def _lifespan(deps: Deps, closing: ExitStack) -> Lifespan:
     async def live(_: FastAPI) -> AsyncGenerator[None]:
         # As many threads as connections: whoever has a thread has a connection.
         to_thread.current_default_thread_limiter().total_tokens = deps.settings.api_pool_size
+        deps.live.start()
         purge = asyncio.create_task(purge_forever(deps.engine, sleep=asyncio.sleep))
         try:
             yield
         finally:
             purge.cancel()
+            await deps.live.stop()
             await to_thread.run_sync(closing.close)
 
     return live

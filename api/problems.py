@@ -11,6 +11,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.access.gate import Unauthenticated
+from api.stream.serve import StreamUnavailable
+from api.stream.until import BadUntil, TurnUnknown
+from api.stream.vector import BadVector
 from shared.chats import errors
 from shared.chats.types import JsonValue
 
@@ -166,6 +169,14 @@ def problem_of(error: Exception) -> Problem:
             )
         case errors.ChatsError():
             return _refused_move(error)
+        case BadVector():
+            return invalid_field("after", str(error))
+        case BadUntil():
+            return invalid_field("until", str(error))
+        case TurnUnknown():
+            return not_found("turn")
+        case StreamUnavailable():
+            return unavailable("PostgreSQL")
         case SQLAlchemyError() if is_outage(error):
             return unavailable("PostgreSQL")
         case _:

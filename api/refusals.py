@@ -17,10 +17,24 @@ from api.access.gate import Unauthenticated
 from api.faults import problem_of_validation
 from api.json_response import ProblemResponse
 from api.problems import Problem, ProblemCode, problem_of
+from api.stream.serve import StreamUnavailable
+from api.stream.until import BadUntil, TurnUnknown
+from api.stream.vector import BadVector
 from api.strict_json import readable
 from shared.chats.errors import ChatsError
 
 _CLIENT_GONE: Final = 499
+
+EXPECTED: Final = (
+    Problem,
+    Unauthenticated,
+    ChatsError,
+    SQLAlchemyError,
+    BadVector,
+    BadUntil,
+    TurnUnknown,
+    StreamUnavailable,
+)
 
 _log = structlog.stdlib.get_logger()
 
@@ -32,7 +46,7 @@ def register(app: FastAPI, routes: Sequence[Route]) -> None:
         assert isinstance(error, HTTPException)
         return ProblemResponse(_framework_problem(error, request.url.path, routes))
 
-    for kind in (Problem, Unauthenticated, ChatsError, SQLAlchemyError):
+    for kind in EXPECTED:
         app.add_exception_handler(kind, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(HTTPException, refuse_http)

@@ -16,6 +16,7 @@ from api.problems import not_found
 from api.render import render_message, render_turn
 from api.schemas import answers
 from api.schemas.queries import MessageQuery, TurnQuery
+from api.turn_wait import wait_for_turn
 from shared.chats import read
 from shared.chats.read import Turn
 from shared.chats.states import ENDED, TurnStatus
@@ -24,9 +25,6 @@ from shared.chats.types import ChatId, MessageId, TurnId
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
 _SETTLED: Final = ENDED | {TurnStatus.REQUIRES_ACTION}
-
-_LOOK_AGAIN_SECONDS: Final = 5.0
-"""How late an answer is whose notification was lost."""
 
 
 @router.get("/chats/{chat_id}/messages", response_model=answers.MessagePage)
@@ -65,23 +63,11 @@ async def get_turn(
     caller: CallerOf,
 ) -> Response:
     """Return a turn; with `wait` as soon as it has ended or paused, or when the time is over."""
-    until = deps.clock() + query.wait
     turn = await run_in_threadpool(_read_turn, deps, caller, chat_id, turn_id)
     if query.wait and turn.status not in _SETTLED:
-        turn = await _wait(deps, caller, turn, until)
+        await wait_for_turn(deps.live.hub, caller, chat_id, turn_id, seconds=query.wait)
+        turn = await run_in_threadpool(_read_turn, deps, caller, chat_id, turn_id)
     return JsonResponse(render_turn(turn))
-
-
-async def _wait(deps: Deps, caller: Caller, turn: Turn, until: float) -> Turn:
-    """Wait without a thread and without a connection; both are taken for each look only."""
-    async with deps.watching.watch(turn.chat_id) as changes:
-        while True:
-            # After listening has begun, so that nothing is missed between looking and listening.
-            turn = await run_in_threadpool(_read_turn, deps, caller, turn.chat_id, turn.id)
-            left = until - deps.clock()
-            if turn.status in _SETTLED or left <= 0:
-                return turn
-            await changes.wait(min(left, _LOOK_AGAIN_SECONDS))
 
 
 def _read_turn(deps: Deps, caller: Caller, chat_id: ChatId, turn_id: TurnId) -> Turn:
