@@ -14,6 +14,7 @@ from workers.steps.size import prompt_size
 _OUTCOMES = {
     Move.SETTLE_FINISH: "finished",
     Move.SETTLE_FAIL: "error",
+    Move.FAIL_LOST: "error",
     Move.FINISH_INTERRUPTION: "interrupted",
     Move.SETTLE_REQUIRE_ACTION: "requires_action",
 }

@@ -9,7 +9,7 @@ from shared.chats.drive.begin import Beginning, Begun, GivenUp, NotDue, NothingT
 from shared.chats.drive.settle import Failed, Result, Settlement
 from shared.chats.errors import ChatNotFound, WorkerDead
 from shared.chats.states import Move
-from shared.chats.types import ChatId, LeaseId
+from shared.chats.types import ChatId, LeaseId, WorkerId
 from shared.config.catalog import Model
 from shared.events.writer import EpisodeWriter
 from workers.leases import CancelReason, Lease
@@ -25,9 +25,12 @@ _BEGIN_AGAIN_SECONDS = 1.0
 
 def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
     """Take one step of a chat, if there is one to take. Called in a task thread."""
+    # Read before the lease is registered: a death in between takes the one or the other, so that
+    # no step runs under a new id with a lease that fell with the old one.
+    worker_id = deps.worker_id()
     lease = deps.leases.open(chat_id, LeaseId(deps.new_id()))
     try:
-        beginning = _begin(deps, lease)
+        beginning = _begin(deps, lease, worker_id)
         match beginning:
             case Begun():
                 lease.confirmed = True
@@ -35,6 +38,7 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
             case NotDue(remaining_seconds=seconds):
                 return RetryLater(delay_seconds=seconds)
             case GivenUp():
+                deps.recorder.settled(None, Move.FAIL_LOST)
                 return Settled()
             case NothingToDo():
                 return Stale()
@@ -44,8 +48,7 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
         deps.leases.close(lease)
 
 
-def _begin(deps: StepDeps, lease: Lease) -> Beginning | RetryLater:
-    worker_id = deps.worker_id()
+def _begin(deps: StepDeps, lease: Lease, worker_id: WorkerId) -> Beginning | RetryLater:
     started = deps.clock()
     try:
         updated = deps.machine.begin(
@@ -74,9 +77,12 @@ def _run(deps: StepDeps, lease: Lease, begun: Begun) -> Outcome:
     if played is None:
         return Stale()
     settlement = None
-    if played.streamed.stopped is not CancelReason.FENCED:
-        settlement = _settle(deps, lease, begun, played)
-    deps.loop.submit(_end_episode(played.writer, settlement))
+    try:
+        if played.streamed.stopped is not CancelReason.FENCED:
+            settlement = _settle(deps, lease, begun, played)
+    finally:
+        # The flusher would keep the buffer of an open episode alive for ever.
+        deps.loop.submit(_end_episode(played.writer, settlement))
     if settlement is None:
         return Stale()
     if settlement.retry_in_seconds is not None:
