@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import structlog
+from redis.asyncio import Redis as AsyncRedis
 
 from shared.chats.types import WorkerId
 from shared.config.catalog import Catalog
@@ -20,6 +21,7 @@ _log = structlog.stdlib.get_logger()
 class Traffic:
     """Made, used and closed on the loop."""
 
+    redis: AsyncRedis
     flusher: Flusher
     cancels: CancelListener
     providers: Providers
@@ -30,13 +32,15 @@ class Traffic:
     ) -> "Traffic":
         """Open what needs no answer from anybody: Redis may be away."""
         url = settings.redis_url.get_secret_value()
+        redis = open_async_redis(url)
         flusher = Flusher(
-            open_async_redis(url),
+            redis,
             recorder=recorder,
             settings=FlushSettings(buffer_ttl=settings.buffer_seconds),
         )
         flusher.start()
         return cls(
+            redis=redis,
             flusher=flusher,
             cancels=CancelListener(open_async_redis(url), leases, _log),
             providers=Providers(
@@ -54,4 +58,5 @@ class Traffic:
         """Send what waits, and close every connection."""
         await self.cancels.close()
         await self.flusher.stop()
+        await self.redis.aclose()
         await self.providers.aclose()
