@@ -69,7 +69,7 @@ class WorkerDeps:
             new_id=uuid7,
         )
         recovery = Recovery(machine=self._machine, redis=self._redis, log=_log)
-        self._renewal = self._make_renewal(recovery)
+        self._renewal = self._make_renewal()
         self._sweeper = self._make_sweeper(recovery)
         self._traffic: Traffic | None = None
         self._step: StepDeps | None = None
@@ -145,13 +145,12 @@ class WorkerDeps:
             log=_log,
         )
 
-    def _make_renewal(self, recovery: Recovery) -> Renewal:
+    def _make_renewal(self) -> Renewal:
         return Renewal(
             engine=self._own_database,
             me=Me(host=socket.gethostname(), pid=os.getpid(), version=VERSION),
             leases=self._leases,
             loop=self._loop,
-            recovery=recovery,
             counter=self.deliveries,
             period_seconds=self._settings.renewal_seconds,
             new_id=uuid7,

@@ -25,6 +25,7 @@ class Lease:
     id: LeaseId
     confirmed: bool = False
     reason: CancelReason | None = None
+    settling: bool = False
     _stop: Callable[[], None] | None = None
     _lock: Lock = field(default_factory=Lock)
 
@@ -50,6 +51,7 @@ class Lease:
         """From here on a cancellation only leaves its reason: settling is never cancelled."""
         with self._lock:
             self._stop = None
+            self.settling = True
 
 
 class Leases:

@@ -16,7 +16,6 @@ from shared.chats.types import WorkerId
 from shared.chats.workers import Held
 from workers.leases import CancelReason, Lease, Leases
 from workers.loop import LoopThread
-from workers.recovery import Recovery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +25,18 @@ class Me:
     host: str
     pid: int
     version: str
+
+
+_GAP_PERIODS = 2
+"""Renewals further apart than this have a gap between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Steady:
+    """Since when the renewals have succeeded without a gap, and when the last one did."""
+
+    since: float
+    last: float
 
 
 class LossCounter(Protocol):
@@ -50,7 +61,6 @@ class Renewal:
         me: Me,
         leases: Leases,
         loop: LoopThread,
-        recovery: Recovery,
         counter: LossCounter,
         period_seconds: float,
         new_id: Callable[[], UUID],
@@ -63,15 +73,16 @@ class Renewal:
         self._me = me
         self._leases = leases
         self._loop = loop
-        self._recovery = recovery
         self._counter = counter
         self._period = period_seconds
+        self._gap = _GAP_PERIODS * period_seconds
         self._new_id = new_id
         self._renamed = renamed
         self._log = log
         self._clock = clock
         self._id: WorkerId | None = None
-        self._steady_since: float | None = None
+        self._steady: _Steady | None = None
+        self._not_run: tuple[Held, ...] = ()
         self._stopping = Event()
         self._thread = Thread(target=self._main, name="renewal", daemon=True)
 
@@ -100,20 +111,28 @@ class Renewal:
 
     def steady_seconds(self) -> float:
         """Return for how long the renewals have succeeded without a gap."""
-        since = self._steady_since
-        return 0.0 if since is None else self._clock() - since
+        steady, now = self._steady, self._clock()
+        if steady is None or now - steady.last > self._gap:
+            return 0.0
+        return now - steady.since
+
+    def take_not_run(self) -> tuple[Held, ...]:
+        """Hand over what the last round found that this worker holds and does not run."""
+        found, self._not_run = self._not_run, ()
+        return found
 
     def _main(self) -> None:
         while not self._stopping.wait(self._period):
             try:
-                self._round()
+                self.round()
             except Exception as error:
-                self._steady_since = None
+                self._steady = None
                 self._log.warning("renewal.failed", error=repr(error))
 
-    def _round(self) -> None:
+    def round(self) -> None:
+        """Renew and compare once. Raises what the database raises."""
         if not self._loop.ping(self._period):
-            self._steady_since = None
+            self._steady = None
             self._log.warning("renewal.loop_hangs")
             return
         # Taken before the database is asked: what is confirmed here has to be there.
@@ -124,32 +143,41 @@ class Renewal:
         if not alive:
             self._die()
             return
-        if self._steady_since is None:
-            self._steady_since = self._clock()
+        self._note_success()
         self._compare(confirmed, held)
+
+    def _note_success(self) -> None:
+        steady, now = self._steady, self._clock()
+        # A process that was stopped for a while hears of no failure, and was away all the same.
+        unbroken = steady is not None and now - steady.last <= self._gap
+        self._steady = _Steady(since=steady.since if steady and unbroken else now, last=now)
 
     def _compare(self, confirmed: list[Lease], held: tuple[Held, ...]) -> None:
         in_database = {one.fence.lease_id for one in held}
         for lease in confirmed:
             if lease.id not in in_database and self._leases.find(lease.id) is not None:
                 self._lose(lease)
+        not_run: list[Held] = []
         for one in held:
             lease = self._leases.find(one.fence.lease_id)
             if lease is None:
                 self._log.warning("renewal.not_run", chat_id=str(one.chat_id))
-                self._recovery.release(one)
+                not_run.append(one)
             elif one.status is Status.INTERRUPTING:
                 lease.cancel(CancelReason.INTERRUPTED)
+        # Released on another thread: a row that is held, or Redis, must not put off the renewal.
+        self._not_run = tuple(not_run)
 
     def _lose(self, lease: Lease) -> None:
-        if lease.cancel(CancelReason.FENCED):
+        # A step that settles may just have given its lease back; the fence tells it if not.
+        if not lease.settling and lease.cancel(CancelReason.FENCED):
             self._counter.lost()
             self._log.warning("renewal.lease_lost", chat_id=str(lease.chat_id))
 
     def _die(self) -> None:
         """Everything that this process held is somebody else's: drop it, start over."""
         self._log.warning("renewal.declared_dead", worker_id=str(self._id))
-        self._steady_since = None
+        self._steady, self._not_run = None, ()
         for lease in self._leases.all():
             self._lose(lease)
         self._register()
@@ -166,5 +194,5 @@ class Renewal:
                 slots=self._leases.free_slots(),
             )
         self._id = worker_id
-        self._steady_since = self._clock()
+        self._note_success()
         self._renamed(worker_id)

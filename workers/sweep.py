@@ -1,14 +1,18 @@
 """Every second, in one worker of the fleet: finds what nobody would move again, and moves it."""
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Thread
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from structlog.stdlib import BoundLogger
 
 from shared.chats.machine import ChatMachine
+from shared.chats.sweep import Plan
 from workers.recovery import Recovery
 from workers.renewal import Renewal
+
+T = TypeVar("T")
 
 _JITTER = 0.2
 """A fleet that was started together must not sweep together."""
@@ -63,26 +67,41 @@ class Sweeper:
 
     def _main(self) -> None:
         while not self._stopping.wait(self._pause()):
-            try:
-                self.round()
-            except Exception as error:
-                self._log.warning("sweep.failed", error=repr(error))
+            self.round()
 
     def _pause(self) -> float:
         return self._period * (1 + _JITTER * (2 * self._random() - 1))
 
     def round(self) -> None:
-        """Sweep once."""
-        # Who was away itself can't tell whether the others were.
-        steady = self._renewal.steady_seconds() >= self._death_seconds
-        plan = self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
+        """Sweep once. Raises nothing: what fails for one chat must not stop the others."""
+        for held in self._renewal.take_not_run():
+            self._attempt("not_run", partial(self._recovery.release, held))
+        plan = self._attempt("plan", self._plan)
         if plan is None:
             return
         self._counter.swept("dead_worker", plan.dead_workers)
         self._counter.swept("lost_message", len(plan.resent))
         for held in plan.orphaned:
-            self._counter.swept("orphaned", self._recovery.take_back(held))
+            self._put_right("orphaned", partial(self._recovery.take_back, held))
         for held in plan.overdue:
-            self._counter.swept("interrupting", self._recovery.finish_interruption(held))
+            self._put_right("interrupting", partial(self._recovery.finish_interruption, held))
         for chat_id in plan.stranded:
-            self._counter.swept("stranded", self._recovery.promote(chat_id))
+            self._put_right("stranded", partial(self._recovery.promote, chat_id))
+
+    def _plan(self) -> Plan | None:
+        # Who was away itself can't tell whether the others were.
+        steady = self._renewal.steady_seconds() >= self._death_seconds
+        return self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
+
+    def _put_right(self, reason: str, act: Callable[[], bool]) -> None:
+        if self._attempt(reason, act):
+            self._counter.swept(reason)
+
+    def _attempt(self, what: str, act: Callable[[], T]) -> T | None:
+        if self._stopping.is_set():
+            return None
+        try:
+            return act()
+        except Exception as error:
+            self._log.warning("sweep.failed", what=what, error=repr(error))
+            return None

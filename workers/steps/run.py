@@ -77,6 +77,7 @@ def _run(deps: StepDeps, lease: Lease, begun: Begun) -> Outcome:
     if played is None:
         return Stale()
     settlement = None
+    lease.unstoppable()
     try:
         if played.streamed.stopped is not CancelReason.FENCED:
             settlement = _settle(deps, lease, begun, played)
