@@ -1,7 +1,7 @@
 """Everything that handlers work with, made once in `api.main` and frozen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from api.access.caller import Caller
 from api.access.gate import Gate
 from api.live import Live
 from api.readiness import Prober
+from api.tool_schema import SchemaChecks
 from shared.chats.machine import ChatMachine
 from shared.chats.types import ChatId, TurnId
 from shared.config.catalog import Catalog
@@ -47,3 +48,4 @@ class Deps:
     builtin_tools: frozenset[str]
     new_id: Callable[[], UUID]
     clock: Callable[[], float]
+    schema_checks: SchemaChecks = field(default_factory=SchemaChecks)

@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-import orjson
-from jsonschema.exceptions import SchemaError
-from jsonschema.protocols import Validator
-from jsonschema.validators import Draft202012Validator, validator_for
-
 from api.deps import Deps
 from api.problems import FieldFault, invalid
 from api.schemas.requests import NewChat, NewDynamicTool
+from api.tool_schema import SchemaChecks
 from shared.chats.record import Chat
 from shared.chats.states import Status
 from shared.chats.types import (
@@ -34,9 +30,6 @@ UNTITLED: Final = "New chat"
 _UNSET: Final = datetime.fromtimestamp(0, UTC)
 """Stands for the times until the chat is inserted: they are the database's."""
 
-_SCHEMA_BYTES: Final = 64 * 1024
-"""Checking a schema takes time in proportion to its length."""
-
 
 def build_chat(
     deps: Deps, new: NewChat, *, owner: str, key: str | None, content: Sequence[Part]
@@ -44,7 +37,7 @@ def build_chat(
     """Return the row of a new chat. Raise `Problem`, which names every field at fault."""
     faults = [
         *model_faults(deps.catalog, new.model),
-        *_tool_faults(new, deps.builtin_tools),
+        *_tool_faults(new, deps.builtin_tools, deps.schema_checks),
     ]
     if faults:
         raise invalid(faults)
@@ -92,7 +85,7 @@ def model_faults(catalog: Catalog, model: str | None) -> list[FieldFault]:
     return [FieldFault(field="model", detail=f"there is no such model; there is {known}")]
 
 
-def _tool_faults(new: NewChat, builtins: frozenset[str]) -> list[FieldFault]:
+def _tool_faults(new: NewChat, builtins: frozenset[str], checks: SchemaChecks) -> list[FieldFault]:
     faults = [
         FieldFault(field=f"tools[{number}]", detail="there is no such built-in tool")
         for number, name in enumerate(new.tools or ())
@@ -106,22 +99,10 @@ def _tool_faults(new: NewChat, builtins: frozenset[str]) -> list[FieldFault]:
         if tool.name in builtins:
             faults.append(FieldFault(field=f"{where}.name", detail="is a built-in tool's"))
         names.add(tool.name)
-        reason = _schema_fault(tool)
+        reason = checks.fault(tool.input_schema)
         if reason is not None:
             faults.append(FieldFault(field=f"{where}.input_schema", detail=reason))
     return faults
-
-
-def _schema_fault(tool: NewDynamicTool) -> str | None:
-    schema = tool.input_schema
-    if len(orjson.dumps(schema)) > _SCHEMA_BYTES:
-        return "must have at most 64 KiB as JSON"
-    try:
-        kind: type[Validator] = validator_for(schema, default=Draft202012Validator)
-        kind.check_schema(schema)
-    except SchemaError as error:
-        return f"is not a JSON Schema: at {error.json_path}: {error.message[:200]}"
-    return None
 
 
 def _tool(tool: NewDynamicTool) -> DynamicTool:
