@@ -5,11 +5,15 @@ import socket
 import sys
 from typing import Final
 
+import structlog
 import uvicorn
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.main import create_app
 from shared.config.catalog import CatalogError
 from shared.config.settings import Settings, SettingsError, read_settings
+from shared.db.engine import make_engine
 from shared.logs.setup import configure
 
 SWITCH_SECONDS: Final = 0.0005
@@ -20,6 +24,8 @@ GRACE_SECONDS: Final = 3
 
 _BACKLOG: Final = 2048
 
+_log = structlog.stdlib.get_logger()
+
 
 def main() -> int:
     """Serve until a signal; 1 = the settings, the catalog or the port won't do."""
@@ -27,6 +33,7 @@ def main() -> int:
     try:
         settings = read_settings()
         configure(settings.log_format, settings.log_level, "api")
+        _check_connections(settings)
         app = create_app(settings)
     except (SettingsError, CatalogError) as error:
         print(f"stepwell: the API did not start: {error}", file=sys.stderr)
@@ -55,6 +62,23 @@ def main() -> int:
     )
     uvicorn.Server(config).run(sockets=[listening])
     return 0
+
+
+def _check_connections(settings: Settings) -> None:
+    """Raise `SettingsError` if PostgreSQL allows fewer connections than these pools want."""
+    engine = make_engine(
+        settings.sqlalchemy_url, pool_size=1, name="stepwell-api-start", connect_seconds=2
+    )
+    try:
+        with engine.connect() as connection:
+            allowed = int(connection.execute(text("SHOW max_connections")).scalar_one())
+    except SQLAlchemyError as error:
+        # Not a reason to stay away: `/readyz` says so until PostgreSQL is there.
+        _log.warning("api.database_away", error=str(error))
+        return
+    finally:
+        engine.dispose()
+    settings.check_connections(allowed, api=1, workers=1)
 
 
 def _listen(settings: Settings) -> socket.socket:
