@@ -95,8 +95,24 @@ class Renewal:
 
     def start(self) -> None:
         """Register, then renew in the background. Raises what the database raises."""
-        self._register()
+        self.register()
         self._thread.start()
+
+    def register(self) -> None:
+        """Insert a row of its own under a new id. Raises what the database raises."""
+        worker_id = WorkerId(self._new_id())
+        with self._engine.begin() as connection:
+            workers.register(
+                connection,
+                worker_id,
+                host=self._me.host,
+                pid=self._me.pid,
+                version=self._me.version,
+                slots=self._leases.free_slots(),
+            )
+        self._id = worker_id
+        self._note_success()
+        self._renamed(worker_id)
 
     def stop_renewing(self) -> None:
         """End the thread; the row lives on until it is too old."""
@@ -180,19 +196,4 @@ class Renewal:
         self._steady, self._not_run = None, ()
         for lease in self._leases.all():
             self._lose(lease)
-        self._register()
-
-    def _register(self) -> None:
-        worker_id = WorkerId(self._new_id())
-        with self._engine.begin() as connection:
-            workers.register(
-                connection,
-                worker_id,
-                host=self._me.host,
-                pid=self._me.pid,
-                version=self._me.version,
-                slots=self._leases.free_slots(),
-            )
-        self._id = worker_id
-        self._note_success()
-        self._renamed(worker_id)
+        self.register()

@@ -1,0 +1,119 @@
+"""A renewal and a sweeper whose rounds a test makes itself."""
+
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry
+from redis import Redis
+from sqlalchemy import Engine, text
+from uuid_utils.compat import uuid7
+
+from shared.chats.types import WorkerId
+from shared.metrics.metrics import Metrics
+from shared.tools.recorder import ToolRecorder
+from tests.chats import Bench
+from workers.leases import Leases
+from workers.loop import LoopThread
+from workers.recovery import Recovery
+from workers.renewal import Me, Renewal
+from workers.sweep import Sweeper
+
+NEVER_SECONDS = 3600.0
+PERIOD_SECONDS = 2.0
+DEATH_SECONDS = 7.0
+
+_LOG = structlog.stdlib.get_logger()
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counts what was lost and put right."""
+
+    leases_lost: int = 0
+    put_right: dict[str, int] = field(default_factory=dict[str, int])
+
+    def lost(self) -> None:
+        self.leases_lost += 1
+
+    def swept(self, reason: str, count: int = 1) -> None:
+        if count:
+            self.put_right[reason] = self.put_right.get(reason, 0) + count
+
+
+@dataclass(slots=True)
+class StillClock:
+    """A clock that a test moves."""
+
+    time: float = 50.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """One worker's threads, held still."""
+
+    leases: Leases
+    loop: LoopThread
+    counts: Counts
+    clock: StillClock
+    renewal: Renewal
+    sweeper: Sweeper
+    recovery: Recovery
+    names: list[WorkerId]
+
+    def close(self) -> None:
+        self.renewal.stop_renewing()
+        self.loop.stop()
+
+
+def open_watch(
+    bench: Bench, engine: Engine, redis: Redis, *, period_seconds: float = PERIOD_SECONDS
+) -> Watch:
+    """Register a worker; no thread of it runs unless a test starts it."""
+    leases, loop, counts, clock = Leases(slots=5), LoopThread(), Counts(), StillClock()
+    names: list[WorkerId] = []
+    recovery = Recovery(machine=bench.machine, redis=redis, log=_LOG)
+    loop.start()
+    renewal = Renewal(
+        engine=engine,
+        me=Me(host="here", pid=7, version="1"),
+        leases=leases,
+        loop=loop,
+        counter=counts,
+        period_seconds=period_seconds,
+        new_id=uuid7,
+        renamed=names.append,
+        log=_LOG,
+        clock=clock,
+    )
+    renewal.register()
+    sweeper = Sweeper(
+        machine=bench.machine,
+        recovery=recovery,
+        renewal=renewal,
+        counter=counts,
+        tools=ToolRecorder(metrics=Metrics(CollectorRegistry()), models={}),
+        period_seconds=NEVER_SECONDS,
+        lost_seconds=NEVER_SECONDS,
+        death_seconds=DEATH_SECONDS,
+        random=lambda: 0.5,
+        log=_LOG,
+    )
+    return Watch(
+        leases=leases,
+        loop=loop,
+        counts=counts,
+        clock=clock,
+        renewal=renewal,
+        sweeper=sweeper,
+        recovery=recovery,
+        names=names,
+    )
+
+
+def worker_row(engine: Engine, worker_id: WorkerId) -> dict[str, object]:
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT * FROM workers WHERE id = :id"), {"id": worker_id})
+        return dict(found.mappings().one())
