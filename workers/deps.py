@@ -21,6 +21,7 @@ from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
 from shared.queue.dispatcher import Dispatcher
+from shared.tools.recorder import ToolRecorder
 from shared.version import VERSION
 from workers.leases import CancelReason, Leases
 from workers.loop import LoopThread
@@ -62,6 +63,7 @@ class WorkerDeps:
         self._database = _open(settings, settings.worker_pool_size, "stepwell-worker")
         self._own_database = _open(settings, 1, "stepwell-renewal")
         self.deliveries = WorkerRecorder(self._metrics, busy_slots=self._leases.busy_slots)
+        self._tool_recorder = ToolRecorder(metrics=self._metrics, models=self._catalog.models)
         self._machine = ChatMachine(
             engine=self._database,
             effects=Effects(dispatcher=dispatcher, notifier=Publisher(self._redis), log=_log),
@@ -164,6 +166,7 @@ class WorkerDeps:
             recovery=recovery,
             renewal=self._renewal,
             counter=self.deliveries,
+            tools=self._tool_recorder,
             period_seconds=self._settings.sweep_seconds,
             lost_seconds=self._settings.lost_seconds,
             death_seconds=self._settings.death_seconds,

@@ -7,6 +7,7 @@ from redis import Redis
 from structlog.stdlib import BoundLogger
 
 from shared.chats.change import Change
+from shared.chats.drive.action import Expired, expire_action
 from shared.chats.drive.recover import recover_interrupting, recover_running, recover_stranded
 from shared.chats.drive.settle import Released, Result, settle
 from shared.chats.errors import ChatNotFound, StaleFence
@@ -61,6 +62,13 @@ class Recovery:
     def promote(self, chat_id: ChatId) -> bool:
         """Go on with the queue of a chat that waits although it has one."""
         return self._update(chat_id, recover_stranded)
+
+    def expire(self, chat_id: ChatId) -> Expired:
+        """Answer the calls for which the client took too long; return what stands for them."""
+        try:
+            return self.machine.update(chat_id, expire_action).value
+        except ChatNotFound:
+            return Expired(model="", results=())
 
     def _said(self, held: Held) -> tuple[Part, ...]:
         episode = Episode(history_version=held.fence.history_version, attempt=held.attempt)

@@ -9,6 +9,9 @@ from structlog.stdlib import BoundLogger
 
 from shared.chats.machine import ChatMachine
 from shared.chats.sweep import Plan
+from shared.chats.types import ChatId
+from shared.metrics.metrics import DYNAMIC_TOOL
+from shared.tools.recorder import ToolRecorder
 from workers.recovery import Recovery
 from workers.renewal import Renewal
 
@@ -36,6 +39,7 @@ class Sweeper:
         recovery: Recovery,
         renewal: Renewal,
         counter: SweepCounter,
+        tools: ToolRecorder,
         period_seconds: float,
         lost_seconds: float,
         death_seconds: float,
@@ -47,6 +51,7 @@ class Sweeper:
         self._recovery = recovery
         self._renewal = renewal
         self._counter = counter
+        self._tools = tools
         self._period = period_seconds
         self._lost_seconds = lost_seconds
         self._death_seconds = death_seconds
@@ -87,11 +92,19 @@ class Sweeper:
             self._put_right("interrupting", partial(self._recovery.finish_interruption, held))
         for chat_id in plan.stranded:
             self._put_right("stranded", partial(self._recovery.promote, chat_id))
+        for chat_id in plan.expired:
+            self._attempt("deadline", partial(self._expire, chat_id))
 
     def _plan(self) -> Plan | None:
         # Who was away itself can't tell whether the others were.
         steady = self._renewal.steady_seconds() >= self._death_seconds
         return self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
+
+    def _expire(self, chat_id: ChatId) -> None:
+        expired = self._recovery.expire(chat_id)
+        self._counter.swept("deadline", len(expired.results))
+        for result in expired.results:
+            self._tools.result(expired.model, DYNAMIC_TOOL, result, truncated=False)
 
     def _put_right(self, reason: str, act: Callable[[], bool]) -> None:
         if self._attempt(reason, act):

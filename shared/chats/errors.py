@@ -1,5 +1,7 @@
 """Why a move is refused or a step may not write. The docstring is the sentence."""
 
+from collections.abc import Sequence
+
 from shared.chats.states import Move, Status
 
 
@@ -85,3 +87,13 @@ class StaleFence(ChatsError):
 
 class WorkerDead(ChatsError):
     """This worker is marked dead, or has not renewed itself in time: it may begin nothing."""
+
+
+class InvalidToolResults(ChatsError):
+    """These are not the results that the chat waits for."""
+
+    def __init__(self, *, reason: str, tool_call_ids: Sequence[str]) -> None:
+        """Keep what is wrong, and with which calls."""
+        names = ", ".join(repr(id_) for id_ in tool_call_ids)
+        super().__init__(f"{reason} {names}")
+        self.reason, self.tool_call_ids = reason, tuple(tool_call_ids)

@@ -99,11 +99,18 @@ def load_prompt(connection: Connection, chat_id: ChatId) -> list[Message]:
     return [read_message(row) for row in connection.execute(statement).mappings()]
 
 
-def load_turn_messages(connection: Connection, chat_id: ChatId, turn_id: TurnId) -> list[Message]:
-    """Return the current messages of one turn, oldest first."""
+def load_since_calls(connection: Connection, chat_id: ChatId, turn_id: TurnId) -> list[Message]:
+    """Return a turn's current messages from its newest calls on, oldest first.
+
+    Calls before those are answered: the model is not asked again before they are.
+    """
+    of_turn = and_(_current(chat_id), messages.c.turn_id == turn_id)
+    newest = select(func.max(messages.c.id)).where(
+        of_turn, messages.c.content.contains([{"type": "tool-call"}])
+    )
     statement = (
         select(messages)
-        .where(_current(chat_id), messages.c.turn_id == turn_id)
+        .where(of_turn, messages.c.id >= newest.scalar_subquery())
         .order_by(messages.c.id)
     )
     return [read_message(row) for row in connection.execute(statement).mappings()]

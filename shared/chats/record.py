@@ -75,6 +75,7 @@ class Chat:
     interrupting_since: datetime | None = None
     requires_action_deadline_at: datetime | None = None
     compaction_requested_at: datetime | None = None
+    last_submission: str | None = None
     turn_time: TurnTime
 
     @property

@@ -29,6 +29,7 @@ class Plan:
     orphaned: tuple[Held, ...]
     overdue: tuple[Held, ...]
     stranded: tuple[ChatId, ...]
+    expired: tuple[ChatId, ...]
     resent: tuple[ChatId, ...]
 
 
@@ -54,6 +55,7 @@ def plan_round(
         orphaned=_orphaned(connection),
         overdue=_overdue(connection, interrupting),
         stranded=_stranded(connection),
+        expired=_expired(connection),
         resent=_resend(connection, lost, workers.free_slots(connection, death=death)),
     )
 
@@ -77,6 +79,19 @@ def _stranded(connection: Connection) -> tuple[ChatId, ...]:
         chats.c.queue_length > 0,
         # Nothing moves an archived chat.
         ~chats.c.archived,
+    )
+    return tuple(ChatId(id_) for id_ in connection.execute(statement.limit(BATCH)).scalars())
+
+
+def _expired(connection: Connection) -> tuple[ChatId, ...]:
+    """Return the chats with a call past its deadline, the longest past first."""
+    statement = (
+        select(chats.c.id)
+        .where(
+            chats.c.status == Status.REQUIRES_ACTION.value,
+            chats.c.requires_action_deadline_at <= func.clock_timestamp(),
+        )
+        .order_by(chats.c.requires_action_deadline_at)
     )
     return tuple(ChatId(id_) for id_ in connection.execute(statement.limit(BATCH)).scalars())
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -74,6 +75,8 @@ chats = Table(
     Column("interrupting_since", _TIME),
     Column("requires_action_deadline_at", _TIME),
     Column("compaction_requested_at", _TIME),
+    # The hash of the newest tool results that clients sent: the same once more changes nothing.
+    Column("last_submission", Text),
     Column("phase_since", _TIME, nullable=False, server_default=_NOW),
     Column("turn_time", _JSON, nullable=False, server_default=_EMPTY),
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
@@ -200,4 +203,25 @@ workers = Table(
     Column("renewed_at", _TIME, nullable=False),
     Column("dead_at", _TIME),
     Index("workers_live_idx", "renewed_at", postgresql_where=text("dead_at IS NULL")),
+)
+
+# One row per call of a built-in tool that was ever started. `call_index` is the call's place in
+# the content of its message; `runs` is above 1 only for tools that say that repeating is harmless.
+tool_runs = Table(
+    "tool_runs",
+    metadata,
+    Column("chat_id", Uuid, ForeignKey("chats.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", BigInteger, nullable=False),
+    Column("call_index", Integer, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("arguments_hash", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lease_id", Uuid, nullable=False),
+    Column("runs", Integer, nullable=False, server_default=text("1")),
+    Column("result", _JSON),
+    Column("claimed_at", _TIME, nullable=False),
+    Column("ended_at", _TIME),
+    PrimaryKeyConstraint("chat_id", "message_id", "call_index"),
+    CheckConstraint("state IN ('claimed','done','unknown')", name="state"),
+    CheckConstraint("(state = 'claimed') = (result IS NULL)", name="result"),
 )

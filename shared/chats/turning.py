@@ -1,9 +1,9 @@
 """How turns start, follow each other and end: the pieces that the moves share."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.chats import codec, message_store, queue_store, store
+from shared.chats import codec, queue_store, store
+from shared.chats.calls import answer_outstanding
 from shared.chats.change import Change
 from shared.chats.errors import QueueFull
 from shared.chats.record import Chat
@@ -11,19 +11,13 @@ from shared.chats.seal import queued_time, reset_time
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.types import (
     JsonObject,
-    Message,
     MessageId,
     NewMessage,
     Part,
     QueuedMessage,
     Role,
-    ToolCallPart,
-    ToolResultPart,
     TurnId,
 )
-
-NOT_RUN = "The tool was not run: the turn was stopped before it could."
-"""What the model reads in place of a result that will never come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,45 +174,3 @@ def clear_action(chat: Chat) -> None:
     """Forget the dynamic calls that waited for the client."""
     chat.pending_calls = ()
     chat.requires_action_deadline_at = None
-
-
-def answer_outstanding(change: Change) -> None:
-    """Give every unanswered call of the current turn an error result."""
-    turn_id = change.chat.current_turn_id
-    if turn_id is None:
-        return
-    rows = message_store.load_turn_messages(change.connection, change.chat.id, turn_id)
-    calls = unanswered_calls(rows)
-    if calls:
-        change.insert([synthetic_results(change, turn_id, calls)])
-
-
-def unanswered_calls(rows: Sequence[Message]) -> list[ToolCallPart]:
-    """Return the calls of these messages that have no result among them, in call order."""
-    parts = [part for row in rows for part in row.content]
-    answered = {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
-    return [
-        part
-        for part in parts
-        if isinstance(part, ToolCallPart)
-        and not part.provider_executed
-        and part.tool_call_id not in answered
-    ]
-
-
-def synthetic_results(change: Change, turn_id: TurnId, calls: Sequence[ToolCallPart]) -> NewMessage:
-    """Return one tool row that answers every call with an error."""
-    return NewMessage(
-        role=Role.TOOL,
-        turn_id=turn_id,
-        content=tuple(
-            ToolResultPart(
-                tool_call_id=call.tool_call_id,
-                tool_name=call.tool_name,
-                result=NOT_RUN,
-                is_error=True,
-                created_at=change.now,
-            )
-            for call in calls
-        ),
-    )

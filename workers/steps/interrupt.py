@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.chats.turning import NOT_RUN
+from shared.chats.calls import NOT_RUN
 from shared.chats.types import (
     NewMessage,
     Part,

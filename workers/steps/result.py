@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from shared.chats.calls import NOT_RUN
 from shared.chats.drive.begin import Begun
 from shared.chats.drive.settle import (
     Ending,
@@ -16,7 +17,6 @@ from shared.chats.drive.settle import (
 )
 from shared.chats.record import Chat
 from shared.chats.seal import Spans
-from shared.chats.turning import NOT_RUN
 from shared.chats.types import (
     NewMessage,
     Part,

@@ -1,5 +1,6 @@
 """End a turn by a failure."""
 
+from shared.chats.calls import answer_outstanding
 from shared.chats.change import Change
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import next_turn
@@ -9,6 +10,8 @@ from shared.chats.types import ChatError, OnError
 def fail(change: Change, move: Move, error: ChatError) -> None:
     """Fail the current turn; the queue waits for a person, unless the chat goes on by itself."""
     chat = change.chat
+    # What follows, a message or another try, must not find the calls of a dead worker open.
+    answer_outstanding(change)
     chat.last_error = error
     change.end_turn(TurnStatus.FAILED)
     # What was counted stays: it is part of why the turn failed, until a person acts.

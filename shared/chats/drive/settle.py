@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.chats.calls import answer_outstanding
 from shared.chats.change import Change
+from shared.chats.drive.action import wait_for_client
 from shared.chats.drive.begin import LONGEST_COUNTDOWN
 from shared.chats.drive.fail import fail
 from shared.chats.drive.fence import Fence
 from shared.chats.seal import Spans
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import clear_action, next_turn
-from shared.chats.types import ChatError, MessageId, NewMessage, RetryState, Role
+from shared.chats.types import ChatError, MessageId, NewMessage, RetryState, Role, ToolCallPart
 from shared.errors import backoff, messages
 from shared.errors.kinds import Failure
 
@@ -32,6 +34,14 @@ class More:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequireAction:
+    """The rows are complete but for the results of these calls, which the client has to send."""
+
+    rows: Rows
+    calls: tuple[ToolCallPart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The attempt failed; what it said is discarded unless a person stops it meanwhile."""
 
@@ -50,12 +60,16 @@ class Stopped:
     """A person stopped the step; only what was said until then is kept."""
 
 
-Ending = Finish | More | Failed | Released | Stopped
+Ending = Finish | More | RequireAction | Failed | Released | Stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a step brings to its settling. `partial` is what is kept if a person stopped it."""
+    """What a step brings to its settling.
+
+    `partial` is what is kept if a person stopped it, with a result for every call in it; of one
+    that finishes or goes on that is all of its rows.
+    """
 
     ending: Ending
     partial: Rows = ()
@@ -82,6 +96,8 @@ def settle(change: Change, fence: Fence, result: Result) -> Settlement:
             return _finish(change, rows)
         case More(rows=rows):
             return _more(change, rows)
+        case RequireAction(rows=rows, calls=calls):
+            return _require_action(change, rows, calls)
         case Failed(failure=failure):
             return _failed(change, failure)
         case Released(counts_as_loss=counts):
@@ -92,8 +108,11 @@ def settle(change: Change, fence: Fence, result: Result) -> Settlement:
 
 
 def finish_interruption(change: Change, rows: Rows, move: Move) -> None:
-    """End an interrupted turn with the rows that are kept of it."""
+    """End an interrupted turn with the rows that are kept of it, and no call left open."""
     answer = _insert_answer(change, rows)
+    if answer is None:
+        # An answer comes only after all calls before it have their results.
+        answer_outstanding(change)
     change.end_turn(TurnStatus.INTERRUPTED, answer=answer)
     clear_action(change.chat)
     change.chat.clear_retry()
@@ -123,6 +142,13 @@ def _more(change: Change, rows: Rows) -> Settlement:
     change.go(Move.SETTLE_MORE, Status.PENDING)
     change.wake()
     return Settlement(move=Move.SETTLE_MORE)
+
+
+def _require_action(change: Change, rows: Rows, calls: tuple[ToolCallPart, ...]) -> Settlement:
+    _insert_answer(change, rows)
+    _count_step(change)
+    wait_for_client(change, calls)
+    return Settlement(move=Move.SETTLE_REQUIRE_ACTION)
 
 
 def _failed(change: Change, failure: Failure) -> Settlement:

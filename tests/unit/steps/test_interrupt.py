@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from uuid_utils.compat import uuid7
 
-from shared.chats.turning import NOT_RUN
+from shared.chats.calls import NOT_RUN
 from shared.chats.types import (
     NewMessage,
     Part,

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from shared.chats.calls import NOT_RUN
 from shared.chats.drive.settle import Failed, Finish, More, Released, Result, Stopped
 from shared.chats.seal import Spans
-from shared.chats.turning import NOT_RUN
 from shared.chats.types import (
     NewMessage,
     ReasoningPart,

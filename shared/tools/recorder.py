@@ -1,0 +1,35 @@
+"""Counts the results of tools, of both kinds, on both sides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.chats.types import ToolResultPart
+from shared.config.catalog import Model
+from shared.metrics.metrics import Metrics
+from shared.tools.results import result_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRecorder:
+    """Writes into the metrics of this process. Safe between threads."""
+
+    metrics: Metrics
+    models: Mapping[str, Model]
+
+    def result(self, model: str, tool: str, part: ToolResultPart, *, truncated: bool) -> None:
+        """Count a result that a model is about to get.
+
+        `tool` is a built-in tool's name, or one of `DYNAMIC_TOOL` and `UNKNOWN_TOOL`: names that
+        clients and models choose are without number.
+        """
+        declared = self.models.get(model)
+        labels = {
+            "provider": declared.provider if declared else "",
+            "model": declared.name if declared else "",
+            "tool_name": tool,
+        }
+        self.metrics.tool_result_size_bytes.labels(**labels).observe(result_size(part))
+        if part.is_error:
+            self.metrics.tool_errors_total.labels(**labels).inc()
+        if truncated:
+            self.metrics.tool_result_truncated_total.labels(**labels).inc()

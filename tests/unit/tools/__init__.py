@@ -1,0 +1,1 @@
+"""Tests of tools without any server."""

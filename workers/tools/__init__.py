@@ -1,0 +1,1 @@
+"""Runs the built-in tools of a step: claims, threads, time limits, the ledger."""
