@@ -24,7 +24,16 @@ from api.observer import Observer
 from api.openapi import describe
 from api.purge import purge_forever
 from api.readiness import Prober
-from api.routes import chats, content, control, health, messages, models, queue
+from api.routes import (
+    chats,
+    content,
+    control,
+    health,
+    messages,
+    models,
+    queue,
+    tool_results,
+)
 from shared.chats import read
 from shared.chats.change import Limits
 from shared.chats.effects import Effects
@@ -41,7 +50,7 @@ from shared.version import VERSION
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-ROUTES: Final = (content, chats, messages, queue, control, models, health)
+ROUTES: Final = (content, chats, messages, queue, control, tool_results, models, health)
 
 _log = structlog.stdlib.get_logger()
 

@@ -13,6 +13,7 @@ from api.access.secret import new_secret, prove
 from tests.integration.api.served import Api, Client
 
 CONTENT = {"content": "a"}
+RESULTS = {"results": [{"tool_call_id": "c", "output": None}]}
 
 # method, path, body, status for the owner and for an admin; {chat} and the others are filled in.
 ROUTES: list[tuple[str, str, object, int]] = [
@@ -26,6 +27,7 @@ ROUTES: list[tuple[str, str, object, int]] = [
     ("DELETE", "/v1/chats/{chat}/queue/{queued}", None, 202),
     ("POST", "/v1/chats/{chat}/interrupt", None, 202),
     ("POST", "/v1/chats/{chat}/retry", None, 409),
+    ("POST", "/v1/chats/{chat}/tool-results", RESULTS, 409),
     ("GET", "/v1/chats/{chat}/turns/{turn}", None, 200),
     ("DELETE", "/v1/chats/{chat}", None, 204),
 ]
