@@ -11,13 +11,12 @@ from api.door import CallerOf, DepsOf, ReadOf
 from api.moves import Mover
 from api.once import identify
 from api.problems import not_found
+from api.turn_stream import TurnStream
 from shared.chats import read
 from shared.chats.record import Chat
 from shared.chats.types import ChatId
 
 EVENT_STREAM: Final = "text/event-stream"
-CHAT_HEADER: Final = "Stepwell-Chat-Id"
-TURN_HEADER: Final = "Stepwell-Turn-Id"
 
 KeyHeader = Annotated[
     str | None,
@@ -57,12 +56,8 @@ WantsStream = Annotated[bool, Depends(wants_stream)]
 
 def reply(mover: Mover, answer: Answer, *, stream: bool = False) -> Response:
     """Return the answer as JSON, or as the stream of the turn that it is about."""
-    open_stream = mover.deps.turn_streams
-    if stream and answer.turn_id is not None and open_stream is not None:
-        response = open_stream(mover.caller, answer.chat_id, answer.turn_id)
-        response.headers[CHAT_HEADER] = str(answer.chat_id)
-        response.headers[TURN_HEADER] = str(answer.turn_id)
-        return response
+    if stream and answer.turn_id is not None:
+        return TurnStream(mover.deps, mover.caller, answer.chat_id, answer.turn_id)
     return Response(answer.body, answer.status, media_type="application/json")
 
 
