@@ -1,0 +1,1 @@
+"""Measures what Stepwell costs on this machine, each figure beside its floor."""

@@ -1,0 +1,1 @@
+"""What the parts below Stepwell cost by themselves: Celery, Redis and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The load client: plays clients of Stepwell and of the fake model, in its own process."""
