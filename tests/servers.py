@@ -11,13 +11,18 @@ import redis
 from psycopg import sql
 from sqlalchemy import Engine
 
+import api.tables
+import shared.chats.tables
 from local.postgres import Postgres
 from local.valkey import Valkey
+from shared.db.base import metadata
 from shared.db.engine import make_engine
 from shared.db.migrate import upgrade
 
 _TEMPLATE = "stepwell_template"
 _numbers = itertools.count(1)
+
+assert api.tables.metadata is shared.chats.tables.metadata is metadata  # all tables are known
 
 
 def _with_driver(url: str) -> str:
@@ -48,14 +53,26 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _spare_databases() -> list[str]:
+    """Names of databases that are migrated, empty and nobody's at the moment."""
+    return []
+
+
 @pytest.fixture
-def database_url(postgres: Postgres) -> Iterator[str]:
-    """A freshly migrated, empty database of this test's own."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    names = {"new": sql.Identifier(name), "template": sql.Identifier(_TEMPLATE)}
-    _execute(postgres.url, sql.SQL("CREATE DATABASE {new} TEMPLATE {template}").format(**names))
-    yield _with_name(postgres.url, name)
-    _execute(postgres.url, sql.SQL("DROP DATABASE {new} WITH (FORCE)").format(**names))
+def database_url(postgres: Postgres, _spare_databases: list[str]) -> Iterator[str]:
+    """A migrated, empty database of this test's own.
+
+    Emptied and used again: a copy of the template takes eight times as long (624 against 79 ms
+    on a busy machine), and dropping one waits for a checkpoint.
+    """
+    name = _spare_databases.pop() if _spare_databases else _copy_template(postgres)
+    url = _with_name(postgres.url, name)
+    yield url
+    if _empty(url):
+        _spare_databases.append(name)
+    else:
+        _drop(postgres, name)
 
 
 @pytest.fixture
@@ -73,6 +90,34 @@ def redis_url(valkey: Valkey) -> str:
     with redis.Redis.from_url(valkey.url) as client:  # pyright: ignore[reportUnknownMemberType]
         client.flushall()  # pyright: ignore[reportUnknownMemberType]
     return valkey.url
+
+
+def _copy_template(postgres: Postgres) -> str:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    names = {"new": sql.Identifier(name), "template": sql.Identifier(_TEMPLATE)}
+    _execute(postgres.url, sql.SQL("CREATE DATABASE {new} TEMPLATE {template}").format(**names))
+    return name
+
+
+def _drop(postgres: Postgres, name: str) -> None:
+    _execute(postgres.url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _empty(url: str) -> bool:
+    """Remove every row; False = the test has changed the schema."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Whoever was left behind by the test must not hold a lock, or write later on.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        names = {name for (name,) in rows}
+        if names != {*metadata.tables, "alembic_version"}:
+            return False
+        tables = sql.SQL(", ").join(sql.Identifier(name) for name in metadata.tables)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(tables))
+        return True
 
 
 def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
