@@ -1,8 +1,8 @@
 """Server-sent events over ASGI: one response that lasts, and ends when either side wants it to."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -28,7 +28,7 @@ class Source(Protocol):
         ...
 
     async def cut_off(self) -> None:
-        """Wait until there will be no more, taken or not."""
+        """Wait until the reader is given up because it does not keep up."""
         ...
 
     def close(self) -> None:
@@ -41,47 +41,42 @@ class EventStream(Response):
 
     def __init__(
         self,
-        source: Source,
+        open_source: Callable[[], Awaitable[Source]],
         *,
-        headers: Mapping[str, str] | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """Take an open source, which is closed at the end, and headers of the answer's own."""
-        super().__init__(status_code=200, headers={**HEADERS, **(headers or {})})
+        """Take how to open the source; what that raises is answered in place of the stream."""
+        super().__init__(status_code=200, headers=HEADERS)
         del self.headers["content-length"]
-        self._source = source
+        self._open = open_source
         self._grace = grace_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the end."""
-        tasks: list[asyncio.Task[Any]] = []
+        """Open the source, on the loop, and send what it has until the end."""
+        source = await self._open()
+        tasks: list[asyncio.Task[None]] = []
         try:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
-            pump = asyncio.create_task(self._pump(send))
+            head = {"type": "http.response.start", "status": self.status_code}
+            await send({**head, "headers": self.raw_headers})
+            pump = asyncio.create_task(_pump(source, send))
             gone = asyncio.create_task(_disconnected(receive))
-            ended = asyncio.create_task(self._source.cut_off())
-            tasks += [pump, gone, ended]
+            tasks += [pump, gone, asyncio.create_task(source.cut_off())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not (pump.done() or gone.done()):
                 await asyncio.wait([pump, gone], timeout=self._grace)
             if pump.done():
                 pump.result()
         finally:
-            self._source.close()
+            source.close()
             for task in tasks:
                 task.cancel()
 
-    async def _pump(self, send: Send) -> None:
-        await _send(send, RETRY, more=True)
-        while (chunk := await self._source.take()) is not None:
-            await _send(send, chunk, more=True)
-        await _send(send, b"", more=False)
+
+async def _pump(source: Source, send: Send) -> None:
+    await _send(send, RETRY, more=True)
+    while (chunk := await source.take()) is not None:
+        await _send(send, chunk, more=True)
+    await _send(send, b"", more=False)
 
 
 async def _send(send: Send, body: bytes, *, more: bool) -> None:

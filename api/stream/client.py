@@ -86,20 +86,17 @@ class Client:
         """Nothing more is to come."""
         return self.outbox.end is not None
 
-    def open(self, view: StreamView) -> None:
-        """Let it in, or refuse it: `opened` raises `ChatNotFound` or `TurnUnknown` then."""
+    def check(self, view: StreamView) -> None:
+        """Refuse it if this chat, or the turn it waits for, does not exist for it."""
         if self.opened.done():
             return
-        until = self.wish.until
         if not self.wish.may_read(view.chat):
             self.refuse(ChatNotFound())
-        elif until is not None and until.turn_id is not None and view.turn is None:
+        elif self.awaited is not None and view.turn is None:
             self.refuse(TurnUnknown())
-        else:
-            self.opened.set_result(None)
 
     def refuse(self, error: Exception) -> None:
-        """Tell it why there is no stream."""
+        """End it; `opened` raises the error, if that is not done yet."""
         if not self.opened.done():
             self.opened.set_exception(error)
         self.outbox.finish(End.LEFT)
@@ -108,6 +105,8 @@ class Client:
         self, planned: Plan, view: StreamView, events: Sequence[Event], frames: Sequence[bytes]
     ) -> None:
         """Give what was read for it; the condition to end counts from the first whole read on."""
+        if not self.opened.done():
+            self.opened.set_result(None)
         self.resumed = self.reset = self.fetching = False
         self.paging = not planned.complete
         if planned.complete:

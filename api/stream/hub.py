@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +16,7 @@ from api.stream.serve import Serving, StreamUnavailable, serve
 from api.stream.watch import Watch
 from shared.chats.types import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
+from shared.events.types import ChangedHint
 from shared.events.wire import UnreadableNote, decode_note
 
 _log = structlog.stdlib.get_logger()
@@ -59,8 +61,8 @@ class Stream:
         return await client.outbox.take()
 
     async def cut_off(self) -> None:
-        """Wait until the hub has ended the stream; what waits may still be taken."""
-        await self._client.outbox.ended.wait()
+        """Wait until the client is cut off because it does not keep up."""
+        await self._client.outbox.cut.wait()
 
     def close(self) -> None:
         """Go away. May be called again."""
@@ -68,6 +70,21 @@ class Stream:
             self._open = False
             self._client.outbox.finish(End.LEFT)
             self._hub.leave(self._post, self._client)
+
+
+class Listener:
+    """Hears that a chat has changed, or may have."""
+
+    def __init__(self, changed: asyncio.Event) -> None:
+        """Take what is set by every change."""
+        self._changed = changed
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the chat has changed since the last call, or when the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()
 
 
 class Hub:
@@ -167,15 +184,35 @@ class Hub:
         except (UnreadableNote, ValueError) as error:
             _log.warning("stream.unreadable_note", channel=channel, error=repr(error))
             return
-        if post is not None:
-            post.watch.hear(note)
-            post.kick()
+        if post is None:
+            return
+        post.watch.hear(note)
+        post.kick()
+        if isinstance(note, ChangedHint):
+            post.tell()
 
     def resync(self) -> None:
         """Read for all clients: what was published lately may have been missed."""
         for post in self._posts.values():
             post.watch.resync()
             post.kick()
+            post.tell()
+
+    @asynccontextmanager
+    async def watch(self, chat_id: ChatId) -> AsyncGenerator[Listener]:
+        """Listen to a chat without reading it; what changes from now on is heard.
+
+        Raises `StreamUnavailable`.
+        """
+        post = self._post(chat_id)
+        changed = asyncio.Event()
+        post.listeners.add(changed)
+        try:
+            await self._acknowledged(post)
+            yield Listener(changed)
+        finally:
+            post.listeners.discard(changed)
+            self._release(post)
 
     def _post(self, chat_id: ChatId) -> Post:
         post = self._posts.get(chat_id)
@@ -239,3 +276,4 @@ class Hub:
             for chat_id, post in asked:
                 post.watch.compare(versions.get(chat_id))
                 post.kick()
+                post.tell()

@@ -22,7 +22,7 @@ class Outbox:
         self._limit = limit
         self._frames: deque[bytes] = deque()
         self._more = asyncio.Event()
-        self.ended = asyncio.Event()
+        self.cut = asyncio.Event()
         self.end: End | None = None
 
     @property
@@ -41,6 +41,7 @@ class Outbox:
         if len(self._frames) + len(frames) > self._limit:
             self._frames.clear()
             self.finish(End.CUT_OFF)
+            self.cut.set()
             return False
         self.put(frames)
         return True
@@ -49,7 +50,6 @@ class Outbox:
         """Let the client have what waits, and nothing more."""
         if self.end is None:
             self.end = end
-            self.ended.set()
             self._more.set()
 
     async def take(self) -> bytes | None:

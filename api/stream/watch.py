@@ -114,7 +114,7 @@ class Watch:
         self._know(read, view)
         groups: dict[tuple[Vector | None, bool, bool], list[Client]] = {}
         for client in read.clients:
-            client.open(view)
+            client.check(view)
             if client in self.clients and not client.gone:
                 key = (client.vector, client.resumed, client.joined)
                 groups.setdefault(key, []).append(client)

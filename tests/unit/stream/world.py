@@ -78,6 +78,10 @@ class World:
             first = users[self.ids % len(users)].message.id
             self._change(lambda: self._replace_from(first))
 
+    def edit_last(self) -> None:
+        users = [row for row in self._current() if row.message.role is Role.USER]
+        self._change(lambda: self._replace_from(users[-1].message.id))
+
     def interrupt(self) -> None:
         match self.chat.status:
             case Status.RUNNING:
