@@ -1,7 +1,7 @@
 """Server-sent events over ASGI: one response that lasts, and ends when either side wants it to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from starlette.responses import Response
@@ -41,19 +41,20 @@ class EventStream(Response):
 
     def __init__(
         self,
-        open_source: Callable[[], Awaitable[Source]],
+        source: Source,
         *,
+        headers: Mapping[str, str] | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """Take how to open the source; what that raises is answered in place of the stream."""
-        super().__init__(status_code=200, headers=HEADERS)
+        """Take an open source, which is closed at the end, and headers of the answer's own."""
+        super().__init__(status_code=200, headers={**HEADERS, **(headers or {})})
         del self.headers["content-length"]
-        self._open = open_source
+        self._source = source
         self._grace = grace_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the source, on the loop, and send what it has until the end."""
-        source = await self._open()
+        """Send until the end."""
+        source = self._source
         tasks: list[asyncio.Task[None]] = []
         try:
             head = {"type": "http.response.start", "status": self.status_code}

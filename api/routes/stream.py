@@ -6,10 +6,12 @@ from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.access.guarded import Guarded, confirming
 from api.door import CallerOf, DepsOf, Door
 from api.openapi import refusals
 from api.paths import ChatPath
 from api.problems import ProblemCode
+from api.sse import EventStream
 from api.stream.client import Wish
 from api.stream.until import parse_until
 from api.stream.vector import parse_vector
@@ -66,4 +68,5 @@ async def stream_chat(
         history=query.history,
         until=None if query.until is None else parse_until(query.until),
     )
-    return deps.streams.open(caller, chat_id, wish)
+    source = await deps.live.hub.join(chat_id, wish)
+    return EventStream(Guarded(source, confirming(deps.gate, caller)))

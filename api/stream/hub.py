@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -16,7 +15,6 @@ from api.stream.serve import Serving, StreamUnavailable, serve
 from api.stream.watch import Watch
 from shared.chats.types import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
-from shared.events.types import ChangedHint
 from shared.events.wire import UnreadableNote, decode_note
 
 _log = structlog.stdlib.get_logger()
@@ -70,21 +68,6 @@ class Stream:
             self._open = False
             self._client.outbox.finish(End.LEFT)
             self._hub.leave(self._post, self._client)
-
-
-class Listener:
-    """Hears that a chat has changed, or may have."""
-
-    def __init__(self, changed: asyncio.Event) -> None:
-        """Take what is set by every change."""
-        self._changed = changed
-
-    async def wait(self, seconds: float) -> None:
-        """Return when the chat has changed since the last call, or when the time is over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        self._changed.clear()
 
 
 class Hub:
@@ -188,31 +171,12 @@ class Hub:
             return
         post.watch.hear(note)
         post.kick()
-        if isinstance(note, ChangedHint):
-            post.tell()
 
     def resync(self) -> None:
         """Read for all clients: what was published lately may have been missed."""
         for post in self._posts.values():
             post.watch.resync()
             post.kick()
-            post.tell()
-
-    @asynccontextmanager
-    async def watch(self, chat_id: ChatId) -> AsyncGenerator[Listener]:
-        """Listen to a chat without reading it; what changes from now on is heard.
-
-        Raises `StreamUnavailable`.
-        """
-        post = self._post(chat_id)
-        changed = asyncio.Event()
-        post.listeners.add(changed)
-        try:
-            await self._acknowledged(post)
-            yield Listener(changed)
-        finally:
-            post.listeners.discard(changed)
-            self._release(post)
 
     def _post(self, chat_id: ChatId) -> Post:
         post = self._posts.get(chat_id)
@@ -276,4 +240,3 @@ class Hub:
             for chat_id, post in asked:
                 post.watch.compare(versions.get(chat_id))
                 post.kick()
-                post.tell()
