@@ -170,7 +170,7 @@ class Bench:
     def history(self, chat_id: ChatId) -> Sequence[Message]:
         """Return the transcript, oldest first."""
         with self.engine.connect() as connection:
-            return list_messages(connection, chat_id, limit=200, after=MessageId(0))
+            return list_messages(connection, chat_id, limit=200, after=MessageId(0)).items
 
     def execute(self, sql: str, **values: object) -> None:
         """Change rows behind the machine's back: for what only an accident brings about."""

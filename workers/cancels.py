@@ -14,6 +14,7 @@ from shared.events.wire import decode_cancel
 from workers.leases import CancelReason, Leases
 
 _PING_SECONDS = 5.0
+_CANCEL_AGAIN_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -35,10 +36,11 @@ class CancelListener:
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        task, self._task = self._task, None
+        # More than once: redis-py swallows a cancellation that meets one of its own time-outs.
+        while task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)
 
     async def close(self) -> None:
         """Stop listening and close the connection."""
