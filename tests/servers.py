@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -90,6 +91,14 @@ def redis_url(valkey: Valkey) -> str:
     with redis.Redis.from_url(valkey.url) as client:  # pyright: ignore[reportUnknownMemberType]
         client.flushall()  # pyright: ignore[reportUnknownMemberType]
     return valkey.url
+
+
+@contextmanager
+def copied_database(postgres: Postgres) -> Generator[str]:
+    """A copy of the template for longer than a test; gives its URL."""
+    name = _copy_template(postgres)
+    yield _with_name(postgres.url, name)
+    _drop(postgres, name)
 
 
 def _copy_template(postgres: Postgres) -> str:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from local.postgres import Postgres
+from local.valkey import Valkey
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
+from tests.servers import copied_database
 
 MakeFleet = Callable[..., Fleet]
 
@@ -25,9 +28,21 @@ def make_fleet(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Ma
 
 
 @pytest.fixture
-def fleet(make_fleet: MakeFleet) -> Fleet:
-    """One API and two worker processes with the scripted model."""
+def mortal_fleet(make_fleet: MakeFleet) -> Fleet:
+    """A fleet of one API and two workers, whose processes the test may end."""
     return make_fleet().start(apis=1, workers=2)
+
+
+@pytest.fixture(scope="session")
+def fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The fleet of all tests that leave its processes alive; it has the scripted model."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with (
+        copied_database(postgres) as database_url,
+        Valkey(folder / "valkey", fast=True) as valkey,
+        Fleet(database_url, valkey.url, folder) as fleet,
+    ):
+        yield fleet.start(apis=1, workers=2)
 
 
 @pytest.fixture(scope="session")

@@ -127,27 +127,22 @@ class Fleet:
 
     def start_api(self) -> Process:
         """Start an API process and wait until it is ready."""
-        port = random_free()
-        process = self._spawn("api", {"STEPWELL_PORT": str(port)}, port)
-        self.apis.append(process)
+        process = self._spawn_api()
         self._wait_until_serving(process, "/readyz")
         return process
 
     def start_worker(self, **settings: str) -> Process:
-        """Start a worker process and wait until it serves its metrics."""
-        port = random_free()
-        own = {"STEPWELL_WORKER_METRICS_PORT": str(port), **settings}
-        process = self._spawn("workers", own, port)
-        self.workers.append(process)
+        """Start a worker process and wait until it is registered."""
+        process = self._spawn_worker(settings)
         self._wait_until_serving(process, "/metrics")
         return process
 
     def start(self, *, apis: int = 1, workers: int = 1) -> Self:
-        """Start so many of each."""
-        for _ in range(workers):
-            self.start_worker()
-        for _ in range(apis):
-            self.start_api()
+        """Start so many of each, together."""
+        spawned = [(self._spawn_worker({}), "/metrics") for _ in range(workers)]
+        spawned += [(self._spawn_api(), "/readyz") for _ in range(apis)]
+        for process, path in spawned:
+            self._wait_until_serving(process, path)
         return self
 
     def call(
@@ -224,7 +219,7 @@ class Fleet:
         ]
         return sum(values)
 
-    def rows(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, statement: LiteralString, **values: object) -> list[tuple[Any, ...]]:
         """Ask the database itself."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(statement, values).fetchall()
@@ -232,14 +227,26 @@ class Fleet:
     def holder(self, chat_id: str) -> Process:
         """Return the worker process that runs a chat's step, once one does."""
         statement = (
-            "SELECT pid FROM workers JOIN chats ON chats.worker_id = workers.id WHERE chats.id = %s"
+            "SELECT pid FROM workers JOIN chats ON chats.worker_id = workers.id"
+            " WHERE chats.id = %(chat)s"
         )
-        [(pid,)] = eventually(lambda: self.rows(statement, chat_id), "a worker holds the chat")
+        [(pid,)] = eventually(lambda: self.rows(statement, chat=chat_id), "a worker holds the chat")
         return next(worker for worker in self.workers if worker.pid == pid)
 
     def logs(self) -> str:
         """Return what all processes have logged."""
         return "".join(process.log.read_text() for process in [*self.apis, *self.workers])
+
+    def _spawn_api(self) -> Process:
+        port = random_free()
+        self.apis.append(self._spawn("api", {"STEPWELL_PORT": str(port)}, port))
+        return self.apis[-1]
+
+    def _spawn_worker(self, settings: dict[str, str]) -> Process:
+        port = random_free()
+        own = {"STEPWELL_WORKER_METRICS_PORT": str(port), **settings}
+        self.workers.append(self._spawn("workers", own, port))
+        return self.workers[-1]
 
     def _spawn(self, module: str, settings: dict[str, str], port: int) -> Process:
         log = self.folder / f"{module}-{port}.log"

@@ -23,7 +23,7 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def mortal_fleet(make_fleet: MakeFleet, own_valkey: Valkey) -> Fleet:
+def fleet_on_it(make_fleet: MakeFleet, own_valkey: Valkey) -> Fleet:
     """A fleet on that Valkey."""
     return make_fleet(REDIS_URL=own_valkey.url).start(apis=1, workers=2)
 
@@ -71,22 +71,22 @@ def test_an_early_delivery_waits_for_the_retry_s_time(fleet: Fleet) -> None:
 
 
 def test_a_message_lost_after_the_commit_is_made_up_for(
-    mortal_fleet: Fleet, own_valkey: Valkey
+    fleet_on_it: Fleet, own_valkey: Valkey
 ) -> None:
     own_valkey.stop()
-    chat = mortal_fleet.new_chat(script(say("late, not lost")))
+    chat = fleet_on_it.new_chat(script(say("late, not lost")))
     assert chat["status"] == "pending"
     own_valkey.start()
-    turn = mortal_fleet.turn(chat["id"], chat["turn_id"])
+    turn = fleet_on_it.turn(chat["id"], chat["turn_id"])
     assert turn["status"] == "finished"
-    assert _answers(mortal_fleet, chat["id"]) == ["late, not lost"]
+    assert _answers(fleet_on_it, chat["id"]) == ["late, not lost"]
 
 
 def test_a_redis_that_dies_in_mid_stream_loses_no_token(
-    mortal_fleet: Fleet, own_valkey: Valkey
+    fleet_on_it: Fleet, own_valkey: Valkey
 ) -> None:
-    chat = mortal_fleet.new_chat(script(slowly("tick ", 60, 0.05)))
-    with mortal_fleet.stream(f"/v1/chats/{chat['id']}/stream?until=idle") as stream:
+    chat = fleet_on_it.new_chat(script(slowly("tick ", 60, 0.05)))
+    with fleet_on_it.stream(f"/v1/chats/{chat['id']}/stream?until=idle") as stream:
         stream.wait_for("message_part", lambda part: part["seq"] >= 5)
         kill_server(own_valkey)
         own_valkey.start()
@@ -94,6 +94,6 @@ def test_a_redis_that_dies_in_mid_stream_loses_no_token(
     assert not replay.faults
     assert [text for role, text in replay.texts() if role == "assistant"] == ["tick " * 60]
     assert list(replay.previewed.values()) == ["tick " * 60]
-    assert all(worker.alive() for worker in mortal_fleet.workers)
-    again = mortal_fleet.send(chat["id"], script(say("still here")))
-    assert mortal_fleet.turn(chat["id"], again["turn_id"])["status"] == "finished"
+    assert all(worker.alive() for worker in fleet_on_it.workers)
+    again = fleet_on_it.send(chat["id"], script(say("still here")))
+    assert fleet_on_it.turn(chat["id"], again["turn_id"])["status"] == "finished"

@@ -29,7 +29,8 @@ def _watch(fleet: Fleet, chat_id: str) -> Stream:
     return fleet.stream(f"/v1/chats/{chat_id}/stream?until=idle")
 
 
-def test_another_worker_finishes_for_a_killed_one(fleet: Fleet) -> None:
+def test_another_worker_finishes_for_a_killed_one(mortal_fleet: Fleet) -> None:
+    fleet = mortal_fleet
     chat_id, _ = _slow_chat(fleet)
     with _watch(fleet, chat_id) as stream:
         killed = stream.wait_for("message_part", lambda part: part["seq"] >= 5).at
@@ -44,7 +45,8 @@ def test_another_worker_finishes_for_a_killed_one(fleet: Fleet) -> None:
     _check_one_answer(fleet, chat_id, replay)
 
 
-def test_a_frozen_worker_that_comes_back_writes_and_shows_nothing(fleet: Fleet) -> None:
+def test_a_frozen_worker_that_comes_back_writes_and_shows_nothing(mortal_fleet: Fleet) -> None:
+    fleet = mortal_fleet
     chat_id, turn_id = _slow_chat(fleet)
     with _watch(fleet, chat_id) as stream:
         stream.wait_for("message_part", lambda part: part["seq"] >= 5)
@@ -53,7 +55,7 @@ def test_a_frozen_worker_that_comes_back_writes_and_shows_nothing(fleet: Fleet) 
         stream.wait_for("preview_reset")
         fleet.turn(chat_id, turn_id)
         replay = Replay().take_all(stream.wait_for_end())
-    before = fleet.rows("SELECT snapshot_version FROM chats WHERE id = %s", chat_id)
+    before = fleet.rows("SELECT snapshot_version FROM chats WHERE id = %(chat)s", chat=chat_id)
     with fleet.stream(f"/v1/chats/{chat_id}/stream") as after:
         after.wait_for("status")
         zombie.signal(signal.SIGCONT)
@@ -62,17 +64,20 @@ def test_a_frozen_worker_that_comes_back_writes_and_shows_nothing(fleet: Fleet) 
     shown = after.names()
     assert "message_part" not in shown
     assert "preview_reset" not in shown
-    assert fleet.rows("SELECT snapshot_version FROM chats WHERE id = %s", chat_id) == before
+    assert (
+        fleet.rows("SELECT snapshot_version FROM chats WHERE id = %(chat)s", chat=chat_id) == before
+    )
     _check_one_answer(fleet, chat_id, replay)
 
 
 def _wait_for_new_id(fleet: Fleet, pid: int) -> None:
     """It registers anew, so it takes work again."""
-    statement = "SELECT 1 FROM workers WHERE pid = %s AND dead_at IS NULL"
-    eventually(lambda: fleet.rows(statement, pid), "the worker has a new row")
+    statement = "SELECT 1 FROM workers WHERE pid = %(pid)s AND dead_at IS NULL"
+    eventually(lambda: fleet.rows(statement, pid=pid), "the worker has a new row")
 
 
-def test_a_drained_worker_gives_its_chat_back(fleet: Fleet) -> None:
+def test_a_drained_worker_gives_its_chat_back(mortal_fleet: Fleet) -> None:
+    fleet = mortal_fleet
     # Longer than the drain of the tests, so that the step is not finished in time.
     chat = fleet.new_chat(script(slowly("tick ", 80, 0.05)))
     with _watch(fleet, chat["id"]) as stream:
@@ -82,11 +87,12 @@ def test_a_drained_worker_gives_its_chat_back(fleet: Fleet) -> None:
         assert drained.popen.wait(30) == 0
         replay = Replay().take_all(stream.wait_for_end())
     assert [text for role, text in replay.texts() if role == "assistant"] == ["tick " * 80]
-    [(losses,)] = fleet.rows("SELECT losses FROM chats WHERE id = %s", chat["id"])
+    [(losses,)] = fleet.rows("SELECT losses FROM chats WHERE id = %(chat)s", chat=chat["id"])
     assert losses == 0
 
 
-def test_a_stopped_worker_finishes_what_is_nearly_done(fleet: Fleet) -> None:
+def test_a_stopped_worker_finishes_what_is_nearly_done(mortal_fleet: Fleet) -> None:
+    fleet = mortal_fleet
     chat = fleet.new_chat(script(slowly("tick ", 20, 0.05)))
     with _watch(fleet, chat["id"]) as stream:
         stream.wait_for("message_part", lambda part: part["seq"] >= 3)
