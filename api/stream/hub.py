@@ -217,6 +217,12 @@ class Hub:
         self._streams += step
         self._recorder.stream_subscribers(self._streams)
 
+    @property
+    def _compare_in(self) -> float:
+        if self._channels is not None and self._channels.connected:
+            return self._settings.compare
+        return min(self._settings.compare, self._settings.compare_alone)
+
     async def _beat(self) -> None:
         """Keep idle connections from being taken for dead."""
         while True:
@@ -229,8 +235,7 @@ class Hub:
     async def _compare(self) -> None:
         """Find what no hint told of, with one query for all chats."""
         while True:
-            heard = self._channels is not None and self._channels.connected
-            await self._sleep(self._settings.compare if heard else self._settings.compare_alone)
+            await self._sleep(self._compare_in)
             asked = list(self._posts.items())
             try:
                 versions = await self._reads.versions([chat_id for chat_id, _ in asked])

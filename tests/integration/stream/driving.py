@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from uuid_utils.compat import uuid7
 
 from shared.chats.admit.control import interrupt
@@ -18,6 +18,7 @@ from shared.chats.drive.recover import recover_running
 from shared.chats.drive.settle import Failed, Finish, Released, Result, settle
 from shared.chats.machine import ChatMachine
 from shared.chats.record import Chat
+from shared.chats.tables import chats
 from shared.chats.turning import Placed
 from shared.chats.types import (
     BusyBehavior,
@@ -70,6 +71,12 @@ class Driven:
         assert isinstance(updated.value, Begun)
         self.chat, self.fence = updated.chat, updated.value.fence
         return self.episode
+
+    def begin_now(self) -> Episode:
+        """Begin although a back-off is not over."""
+        with self.engine.begin() as connection:
+            connection.execute(update(chats).where(chats.c.id == self.id).values(retry_at=None))
+        return self.begin()
 
     def finish(self, text: str) -> None:
         row = NewMessage(
