@@ -93,7 +93,7 @@ class Flusher:
             except Exception:
                 # A defect here must not silence the streams of all steps for good.
                 _log.exception("flusher.failed")
-                await self._pause(self._settings.last_retry, self._stopping)
+                await self._start_over(self._settings.last_retry)
 
     async def _wait(self) -> None:
         """Wait for the tick, for the next renewal, or for something urgent."""
@@ -153,17 +153,21 @@ class Flusher:
                 self._wake(writer, True)
 
     async def _back_off(self, error: Exception) -> None:
-        """Wait for Redis to come back; from then on no buffer can be trusted."""
+        """Wait for Redis to come back."""
         if self._retry == self._settings.first_retry:
             _log.warning("flusher.redis_away", error=repr(error))
+        await self._start_over(self._retry)
+        self._retry = min(self._retry * 2, self._settings.last_retry)
+
+    async def _start_over(self, seconds: float) -> None:
+        """Trust no buffer any more, and write all of them anew after so many seconds."""
         # Who watches an episode that ended reads its rows: there is nothing to make up for.
         self._writers = {one for one in self._writers if one.ending is Ending.OPEN}
         for writer in self._writers:
             writer.state.failed()
         self._waiting = {one for one in self._writers if one.state.waiting or one.state.broken}
         self._urgent.clear()
-        await self._pause(self._retry, self._stopping)
-        self._retry = min(self._retry * 2, self._settings.last_retry)
+        await self._pause(seconds, self._stopping)
         self._due = self._clock() if self._waiting else math.inf
 
 

@@ -87,6 +87,7 @@ class Speaker:
         self._url = url
         self._loop = LoopThread()
         self._flusher: Flusher | None = None
+        self.dropped = 0
 
     def __enter__(self) -> Self:
         self._loop.start()
@@ -122,7 +123,7 @@ class Speaker:
         return self._loop.run(writer.flush(timeout=PATIENCE_SECONDS))
 
     def stream_buffer_dropped(self, count: int) -> None:
-        raise AssertionError(f"{count} entries were dropped")
+        self.dropped += count
 
     async def _start(self) -> None:
         self._redis = open_async_redis(self._url)
