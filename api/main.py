@@ -32,6 +32,7 @@ from api.routes import (
     messages,
     models,
     queue,
+    stream,
     tool_results,
 )
 from shared.chats import read
@@ -50,7 +51,7 @@ from shared.version import VERSION
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-ROUTES: Final = (content, chats, messages, queue, control, tool_results, models, health)
+ROUTES: Final = (content, chats, messages, queue, control, tool_results, stream, models, health)
 
 _log = structlog.stdlib.get_logger()
 

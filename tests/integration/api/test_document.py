@@ -44,7 +44,12 @@ def chat(root: Client) -> dict[str, Any]:
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
 )
 def test_no_answer_is_undocumented(case: Any, root: Client, chat: dict[str, Any]) -> None:
     _lead_somewhere(case, chat)
