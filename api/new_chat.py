@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import orjson
+
 from api.deps import Deps
 from api.problems import FieldFault, invalid
 from api.schemas.requests import NewChat, NewDynamicTool
@@ -22,6 +24,7 @@ from shared.chats.types import (
 )
 from shared.config.catalog import Catalog
 
+MAX_TOOL_BYTES: Final = 1024 * 1024
 TITLE_WORDS: Final = 6
 TITLE_CHARACTERS: Final = 80
 UNTITLED: Final = "New chat"
@@ -91,6 +94,10 @@ def _tool_faults(new: NewChat, builtins: frozenset[str], checks: SchemaChecks) -
         for number, name in enumerate(new.tools or ())
         if name not in builtins
     ]
+    if sum(len(orjson.dumps(tool.input_schema)) for tool in new.dynamic_tools) > MAX_TOOL_BYTES:
+        # They stand in the chat's row, which every step reads.
+        faults.append(FieldFault(field="dynamic_tools", detail="schemas of 1 MiB at most"))
+        return faults
     names: set[str] = set()
     for number, tool in enumerate(new.dynamic_tools):
         where = f"dynamic_tools[{number}]"

@@ -37,19 +37,17 @@ def list_messages(
     """List messages; `next_cursor` is the next page's `before_id`, or `after_id` where that led."""
     with deps.engine.connect() as connection:
         readable_chat(connection, caller, chat_id)
-        found = read.list_messages(
+        page = read.list_messages(
             connection,
             chat_id,
-            limit=query.limit + 1,
+            limit=query.limit,
             before=None if query.before_id is None else MessageId(query.before_id),
             after=None if query.after_id is None else MessageId(query.after_id),
         )
-    page = found[: query.limit]
-    more = len(found) > query.limit
     return JsonResponse(
         {
-            "items": [render_message(message) for message in page],
-            "next_cursor": page[-1].id if more else None,
+            "items": [render_message(message) for message in page.items],
+            "next_cursor": page.items[-1].id if page.more else None,
         }
     )
 

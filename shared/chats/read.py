@@ -38,6 +38,9 @@ from shared.chats.types import (
     Usage,
 )
 
+MAX_PAGE_BYTES: Final = 32 * 1024 * 1024
+"""Files make large messages: two hundred of them would not fit into the memory of a process."""
+
 _COUNTS: Final = (
     "input_tokens",
     "output_tokens",
@@ -76,6 +79,14 @@ class ChatFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePage:
+    """Messages, and whether there are more behind them."""
+
+    items: Sequence[Message]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """How many chats wait for a worker; the age is over due ones, from when they became due."""
 
@@ -103,7 +114,10 @@ def find_chat_id(connection: Connection, *, owner: str, key: str) -> ChatId | No
 def list_chats(
     connection: Connection, which: ChatFilter, *, limit: int, before: ChatId | None = None
 ) -> list[Chat]:
-    """Return chats, the newest first; `before` is the last one of the page before."""
+    """Return chats, the newest first; `before` is the last one of the page before.
+
+    They come without their dynamic tools, which are large and shown nowhere.
+    """
     conditions = [
         *((chats.c.owner == which.owner,) if which.owner is not None else ()),
         *((chats.c.status == which.status.value,) if which.status is not None else ()),
@@ -113,8 +127,14 @@ def list_chats(
         *((chats.c.id < before,) if before is not None else ()),
     ]
     # Ids are UUIDv7, so that their order is the order of creation.
-    statement = select(chats).where(true(), *conditions).order_by(chats.c.id.desc()).limit(limit)
-    return [read_chat(row) for row in connection.execute(statement).mappings()]
+    statement = (
+        select(*(column for column in chats.c if column is not chats.c.dynamic_tools))
+        .where(true(), *conditions)
+        .order_by(chats.c.id.desc())
+        .limit(limit)
+    )
+    rows = connection.execute(statement).mappings()
+    return [read_chat({**row, "dynamic_tools": ()}) for row in rows]
 
 
 def list_messages(
@@ -124,7 +144,7 @@ def list_messages(
     limit: int,
     before: MessageId | None = None,
     after: MessageId | None = None,
-) -> list[Message]:
+) -> MessagePage:
     """Return messages of the transcript, newest first; with `after` the oldest first."""
     conditions = [_shown(chat_id)]
     if before is not None:
@@ -132,8 +152,30 @@ def list_messages(
     if after is not None:
         conditions.append(messages.c.id > after)
     order = messages.c.id.desc() if after is None else messages.c.id.asc()
-    statement = select(messages).where(*conditions).order_by(order).limit(limit)
-    return [read_message(row) for row in connection.execute(statement).mappings()]
+    # The size is known without reading the content.
+    sizes = (
+        select(messages.c.id, func.pg_column_size(messages.c.content))
+        .where(*conditions)
+        .order_by(order)
+        .limit(limit + 1)
+    )
+    found = [(row[0], row[1]) for row in connection.execute(sizes)]
+    ids = _fitting(found[:limit])
+    statement = select(messages).where(messages.c.id.in_(ids)).order_by(order)
+    rows = connection.execute(statement).mappings()
+    return MessagePage(items=[read_message(row) for row in rows], more=len(found) > len(ids))
+
+
+def _fitting(found: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the ids of a page that does not get too large: one message, or as many as fit."""
+    total = 0
+    ids: list[int] = []
+    for id_, size in found:
+        total += size
+        if ids and total > MAX_PAGE_BYTES:
+            break
+        ids.append(id_)
+    return ids
 
 
 def load_queue(connection: Connection, chat_id: ChatId) -> Sequence[QueuedMessage]:

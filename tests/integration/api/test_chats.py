@@ -90,6 +90,16 @@ def test_content_may_be_parts_with_files(alice: Client) -> None:
             {"content": "a", "dynamic_tools": [TOOL | {"name": f"t{n}"} for n in range(251)]},
             "dynamic_tools",
         ),
+        (
+            {
+                "content": "a",
+                "dynamic_tools": [
+                    TOOL | {"name": f"t{n}", "input_schema": {"description": "x" * 60_000}}
+                    for n in range(18)
+                ],
+            },
+            "dynamic_tools",
+        ),
         ({}, "content"),
     ],
 )

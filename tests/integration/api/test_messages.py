@@ -1,8 +1,10 @@
 """Sending, queueing, editing and reading messages."""
 
+import base64
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from tests.integration.api.served import Api, Client, Reply
 
@@ -11,8 +13,8 @@ def _texts(items: list[dict[str, list[dict[str, str]]]]) -> list[str]:
     return [item["content"][0]["text"] for item in items]
 
 
-def _send(client: Client, chat_id: str, text: str, **fields: object) -> Reply:
-    return client.post(f"/v1/chats/{chat_id}/messages", {"content": text, **fields})
+def _send(client: Client, chat_id: str, words: str, **fields: object) -> Reply:
+    return client.post(f"/v1/chats/{chat_id}/messages", {"content": words, **fields})
 
 
 def test_a_message_to_a_waiting_chat_stands_in_its_history_at_once(api: Api, alice: Client) -> None:
@@ -148,3 +150,21 @@ def _chat_with_messages(api: Api, client: Client, count: int) -> str:
         api.set_status(chat_id, "waiting")
         assert _send(client, chat_id, str(number)).status == 202
     return f"/v1/chats/{chat_id}/messages"
+
+
+def test_a_page_of_large_messages_is_cut_short_and_goes_on(alice: Client, api: Api) -> None:
+    data = base64.b64encode(bytes(12 * 1024 * 1024)).decode()
+    part = {"type": "file", "media_type": "application/octet-stream", "data": data}
+    chat_id = alice.start("0")["id"]
+    with api.engine.begin() as connection:
+        # Bytes that do not compress are as large in the table as they are here.
+        connection.execute(text("ALTER TABLE messages ALTER COLUMN content SET STORAGE EXTERNAL"))
+    for _ in range(3):
+        api.set_status(chat_id, "waiting")
+        assert alice.post(f"/v1/chats/{chat_id}/messages", {"content": [part]}).status == 202
+    path = f"/v1/chats/{chat_id}/messages?after_id="
+    first = alice.get(f"{path}0").json
+    assert len(first["items"]) == 2
+    second = alice.get(f"{path}{first['next_cursor']}").json
+    third = alice.get(f"{path}{second['next_cursor']}").json
+    assert (len(second["items"]), len(third["items"]), third["next_cursor"]) == (1, 1, None)
