@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -20,7 +21,7 @@ SWITCH_SECONDS: Final = 0.0005
 """Threads and the loop share the GIL: at Python's 5 ms a short transaction takes 64 ms."""
 
 GRACE_SECONDS: Final = 3
-"""How long answers in progress may take after the signal to stop; streams are resumed elsewhere."""
+"""How long answers in progress may take after the signal to stop; streams end at once."""
 
 _BACKLOG: Final = 2048
 
@@ -60,8 +61,21 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, app.state.deps.live.stop).run(sockets=[listening])
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams before it waits for answers in progress: they have no end of their own."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End everything."""
+        await self._end_streams()
+        await super().shutdown(sockets)
 
 
 def _check_connections(settings: Settings) -> None:

@@ -10,6 +10,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.json_response import ProblemResponse
+from api.problems import problem_of
 from shared.metrics.metrics import Metrics
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -44,15 +46,25 @@ class Observer:
             return
         request_id = self._id_of(scope)
         began = self._clock()
+        started = False
 
         async def observed(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
                 self._count(scope, message["status"], self._clock() - began)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, observed)
+            try:
+                await self._app(scope, receive, observed)
+            except Exception as error:
+                # Here and not in the framework's own outermost layer, which knows no request id.
+                _log.exception("http.failed")
+                if started:
+                    raise
+                await ProblemResponse(problem_of(error))(scope, receive, observed)
 
     def _id_of(self, scope: Scope) -> str:
         """Return the id that a proxy gave, if it has the form of one."""

@@ -51,8 +51,6 @@ def register(app: FastAPI, routes: Sequence[Route]) -> None:
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(ClientDisconnect, _gone)
-    # The framework raises it again afterwards, so that the server logs where it came from.
-    app.add_exception_handler(Exception, _refuse)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
