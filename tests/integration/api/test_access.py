@@ -29,6 +29,7 @@ ROUTES: list[tuple[str, str, object, int]] = [
     ("POST", "/v1/chats/{chat}/retry", None, 409),
     ("POST", "/v1/chats/{chat}/tool-results", RESULTS, 409),
     ("GET", "/v1/chats/{chat}/turns/{turn}", None, 200),
+    ("GET", "/v1/chats/{chat}/stream?until=idle", None, 200),
     ("DELETE", "/v1/chats/{chat}", None, 204),
 ]
 OWNERLESS: list[tuple[str, str, object, int]] = [
@@ -45,7 +46,7 @@ CALLERS = ("no key", "bad key", "revoked", "other owner", "owner", "admin")
 def test_a_route_is_open_to_its_owner_and_to_admins_only(
     api: Api, alice: Client, caller: str, method: str, path: str, body: object, good: int
 ) -> None:
-    where = _filled(alice, path)
+    where = _filled(api, alice, path)
     reply = _client(api, alice, caller).ask(method, where, body)
     match caller:
         case "owner" | "admin":
@@ -63,7 +64,12 @@ def test_the_table_has_every_route(api: Api, alice: Client) -> None:
     document = api.client.get("/openapi.json").json
     names = {"chat": "chat_id", "message": "message_id", "queued": "queued_id", "turn": "turn_id"}
     tested = {
-        (method, path.format(**{short: f"{{{name}}}" for short, name in names.items()}))
+        (
+            method,
+            path.partition("?")[0].format(
+                **{short: f"{{{name}}}" for short, name in names.items()}
+            ),
+        )
         for method, path, _, _ in [*ROUTES, *OWNERLESS]
     }
     tested = {(method, path.replace("/by-key/k/", "/by-key/{key}/")) for method, path in tested}
@@ -71,7 +77,7 @@ def test_the_table_has_every_route(api: Api, alice: Client) -> None:
         (method.upper(), path)
         for path, operations in document["paths"].items()
         for method in operations
-        if path.startswith("/v1/") and not path.endswith("/stream")
+        if path.startswith("/v1/")
     }
     assert tested == served
 
@@ -123,6 +129,11 @@ def test_unknown_paths_and_methods_are_problems_too(
 ) -> None:
     reply = alice.ask(method, path)
     assert (reply.status, reply.code) == (status, code)
+
+
+def test_a_path_names_all_its_methods(alice: Client) -> None:
+    reply = alice.put(f"/v1/chats/{uuid4()}", {})
+    assert reply.headers["allow"] == "DELETE, GET, PATCH"
 
 
 def test_a_key_is_stored_as_a_hash_only(api: Api) -> None:
@@ -218,17 +229,14 @@ def _client(api: Api, owner: Client, caller: str) -> Client:
             return api.caller(f"root-{uuid4()}", KeyRole.ADMIN)
 
 
-def _filled(owner: Client, path: str) -> str:
+def _filled(api: Api, owner: Client, path: str) -> str:
     if "{" not in path:
         return path
     chat = owner.start()
     queued = owner.post(f"/v1/chats/{chat['id']}/messages", CONTENT).json["queued_message"]
     messages = owner.get(f"/v1/chats/{chat['id']}/messages").json["items"]
+    if "until=idle" in path:
+        api.set_status(chat["id"], "error")
     return path.format(
         chat=chat["id"], turn=chat["turn_id"], queued=queued["id"], message=messages[0]["id"]
     )
-
-
-def test_a_path_names_all_its_methods(alice: Client) -> None:
-    reply = alice.put(f"/v1/chats/{uuid4()}", {})
-    assert reply.headers["allow"] == "DELETE, GET, PATCH"
