@@ -3,22 +3,33 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from sqlalchemy import text
+
 from shared.chats.admit.control import interrupt, retry
 from shared.chats.admit.edit import edit
 from shared.chats.admit.fields import NewFields, set_fields
 from shared.chats.admit.queue import delete_queued, promote_queued
 from shared.chats.admit.send import send
+from shared.chats.admit.tool_results import ClientResult, Submission, submit_tool_results
 from shared.chats.change import Change
+from shared.chats.drive.action import expire_action
 from shared.chats.drive.recover import (
     recover_interrupting,
     recover_running,
     recover_stranded,
 )
-from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, Stopped
+from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, RequireAction, Stopped
 from shared.chats.states import Move, Status
-from shared.chats.types import BusyBehavior, QueuedId, TextPart
-from tests.chats import PASSING, TERMINAL, Bench, answer, said
+from shared.chats.types import BusyBehavior, QueuedId, TextPart, ToolCallPart
+from tests.chats import PASSING, TERMINAL, Bench, answer, call_row, said
 from tests.integration.chats.standing import Standing
+
+_LATE = text(
+    "UPDATE chats SET requires_action_deadline_at = now() - interval '1 second', pending_calls ="
+    " (SELECT jsonb_agg(jsonb_set(call, '{deadline_at}', '\"2020-01-01T00:00:00+00:00\"'))"
+    " FROM jsonb_array_elements(pending_calls) call)"
+    " WHERE id = :id AND status = 'requires_action'"
+)
 
 Perform = Callable[[Bench, Standing], object]
 
@@ -54,6 +65,28 @@ def _deliver(bench: Bench, standing: Standing) -> object:
 def _delete(bench: Bench, standing: Standing) -> object:
     bench.machine.delete(standing.chat_id)
     return None
+
+
+def _submit(bench: Bench, standing: Standing) -> object:
+    results = [ClientResult(tool_call_id=call_id, output="found") for call_id in ("a", "b")]
+    submission = Submission(results=results, partial=False, canonical=b"these")
+    return bench.machine.update(
+        standing.chat_id,
+        lambda change: submit_tool_results(change, submission, fit=lambda result: result),
+    ).value
+
+
+def _expire(bench: Bench, standing: Standing) -> object:
+    with bench.engine.begin() as connection:
+        connection.execute(_LATE, {"id": standing.chat_id})
+    bench.machine.update(standing.chat_id, expire_action)
+    return None
+
+
+def _require_action(standing: Standing) -> Ending:
+    row = call_row(standing.turn_id, "a", "b")
+    calls = tuple(part for part in row.content if isinstance(part, ToolCallPart))
+    return RequireAction(rows=(row,), calls=calls)
 
 
 def _queued(standing: Standing) -> QueuedId:
@@ -94,6 +127,7 @@ PERFORM: Mapping[Move, Perform] = {
     Move.ARCHIVE: _fields(NewFields(archived=True)),
     Move.UNARCHIVE: _fields(NewFields(archived=False)),
     Move.DELETE: _delete,
+    Move.SUBMIT_TOOL_RESULTS: _submit,
     Move.BEGIN: _deliver,
     Move.FAIL_LOST: _deliver,
     Move.SETTLE_MORE: _settle(lambda at: More(rows=(answer(turn_id=at.turn_id),))),
@@ -102,19 +136,10 @@ PERFORM: Mapping[Move, Perform] = {
     Move.SETTLE_FAIL: _settle(lambda _: Failed(failure=TERMINAL)),
     Move.RELEASE: _settle(lambda _: Released(counts_as_loss=False)),
     Move.FINISH_INTERRUPTION: _settle(lambda _: Stopped()),
+    Move.SETTLE_REQUIRE_ACTION: _settle(_require_action),
+    Move.EXPIRE_ACTION: _expire,
     Move.RECOVER: _recover,
 }
 """CREATE has no status to start from; the moves that are missing besides it are not built."""
 
 NOT_BUILT = frozenset(Move) - frozenset(PERFORM) - {Move.CREATE}
-
-SETTLES = frozenset(
-    {
-        Move.SETTLE_MORE,
-        Move.SETTLE_FINISH,
-        Move.RECORD_RETRY,
-        Move.SETTLE_FAIL,
-        Move.RELEASE,
-        Move.FINISH_INTERRUPTION,
-    }
-)

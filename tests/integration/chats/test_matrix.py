@@ -40,8 +40,8 @@ REFUSALS: Mapping[str, type[ChatsError]] = {
     "s": StaleFence,
 }
 
-# A capital letter is the status that the move leads to, x the end of the chat, n nothing to do;
-# the others are refusals. The columns are W P R I A E.
+# A capital letter is the status that the move leads to, x the end of the chat, n nothing to do,
+# u nothing done; the others are refusals. The columns are W P R I A E.
 EMPTY_QUEUE = {
     Move.SEND_QUEUE: "P P R I A P",
     Move.SEND_INTERRUPT: "P P I I P P",
@@ -55,6 +55,7 @@ EMPTY_QUEUE = {
     Move.ARCHIVE: "W - - - - E",
     Move.UNARCHIVE: "W P R I A E",
     Move.DELETE: "x x x x x x",
+    Move.SUBMIT_TOOL_RESULTS: "- - - - P -",
     Move.BEGIN: "n R n n n n",
     Move.FAIL_LOST: "n E n n n n",
     Move.SETTLE_MORE: "s s P W s s",
@@ -63,6 +64,8 @@ EMPTY_QUEUE = {
     Move.SETTLE_FAIL: "s s E W s s",
     Move.RELEASE: "s s P W s s",
     Move.FINISH_INTERRUPTION: "s s P W s s",
+    Move.SETTLE_REQUIRE_ACTION: "s s A W s s",
+    Move.EXPIRE_ACTION: "u u u u P u",
     Move.RECOVER: "W P P W s s",
 }
 QUEUE_OF_TWO = EMPTY_QUEUE | {
@@ -75,6 +78,7 @@ QUEUE_OF_TWO = EMPTY_QUEUE | {
     Move.SETTLE_FAIL: "s s E P s s",
     Move.RELEASE: "s s P P s s",
     Move.FINISH_INTERRUPTION: "s s P P s s",
+    Move.SETTLE_REQUIRE_ACTION: "s s A P s s",
     Move.RECOVER: "P P P P s s",
 }
 GOES_ON = {
@@ -136,6 +140,8 @@ def test_a_move_leads_where_the_table_says_or_changes_nothing(
             return
         case "n":
             assert isinstance(PERFORM[move](bench, standing), NothingToDo)
+        case "u":
+            PERFORM[move](bench, standing)
         case letter if letter in REFUSALS:
             with pytest.raises(REFUSALS[letter]) as refusal:
                 PERFORM[move](bench, standing)
