@@ -125,7 +125,7 @@ class Change:
 
     def count_step(self, turn_id: TurnId) -> None:
         """Count one more step of a turn."""
-        self.change_turn(turn_id, steps=store.one_more_step())
+        self.change_turn(turn_id, steps=store.ONE_MORE)
 
     def end_turn(
         self,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select, update
 
-from shared.chats import codec
+from shared.chats import codec, message_query
 from shared.chats.tables import messages
 from shared.chats.types import (
     ChatId,
@@ -19,6 +20,9 @@ from shared.chats.types import (
     Visibility,
 )
 
+_INSERT: Final = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
+_PROMPT: Final = message_query.prompt()
+
 
 def insert_messages(
     connection: Connection,
@@ -29,9 +33,8 @@ def insert_messages(
     now: datetime,
 ) -> list[MessageId]:
     """Insert messages in their order and return their ids, which rise."""
-    statement = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
     values = [_message_values(chat_id, row, revision, now) for row in rows]
-    return [MessageId(id_) for id_ in connection.execute(statement, values).scalars()]
+    return [MessageId(id_) for id_ in connection.execute(_INSERT, values).scalars()]
 
 
 def _message_values(
@@ -82,21 +85,8 @@ def read_message(row: RowMapping) -> Message:
 
 def load_prompt(connection: Connection, chat_id: ChatId) -> list[Message]:
     """Return what the model may see, oldest first, from the newest boundary on."""
-    boundary = (
-        select(func.coalesce(func.max(messages.c.id), 0))
-        .where(_current(chat_id), messages.c.compressed)
-        .scalar_subquery()
-    )
-    statement = (
-        select(messages)
-        .where(
-            _current(chat_id),
-            messages.c.visibility.in_(("model", "both")),
-            messages.c.id >= boundary,
-        )
-        .order_by(messages.c.id)
-    )
-    return [read_message(row) for row in connection.execute(statement).mappings()]
+    rows = connection.execute(_PROMPT, {"chat": chat_id}).mappings()
+    return [read_message(row) for row in rows]
 
 
 def load_since_calls(connection: Connection, chat_id: ChatId, turn_id: TurnId) -> list[Message]:

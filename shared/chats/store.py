@@ -3,31 +3,33 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Update,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from shared.chats import row_query
 from shared.chats.errors import ChatNotFound, KeyTaken
 from shared.chats.record import Chat, changes, columns, read_chat
+from shared.chats.row_query import TurnShape
 from shared.chats.states import ENDED, TurnStatus
-from shared.chats.tables import chats, turns, workers
+from shared.chats.tables import chats, turns
 from shared.chats.types import (
     ChatId,
     TurnId,
     WorkerId,
 )
 
+ONE_MORE: Final = object()
+"""The value of a turn's `steps` after one more."""
+
 _KEY_CONSTRAINT = "chats_owner_key_key"
+
+_LOCK: Final = row_query.lock()
+_LOCK_FOR_BEGIN: Final = row_query.lock_for_begin()
+_NOW: Final = select(func.clock_timestamp())
+_INSERT: Final = insert(chats)
+_INSERT_TURN: Final = insert(turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,7 @@ class LockedForBegin:
 
 def lock_chat(connection: Connection, chat_id: ChatId) -> Locked:
     """Lock the row. Raise `ChatNotFound`."""
-    # The clock is read outside of the locking part (which PostgreSQL never inlines), so that it
-    # says when the lock was there.
-    locked = _locking(chat_id).cte("locked")
-    row = connection.execute(select(locked, func.clock_timestamp().label("now"))).mappings().first()
+    row = connection.execute(_LOCK, {"chat": chat_id}).mappings().first()
     if row is None:
         raise ChatNotFound
     return Locked(chat=read_chat(row), now=row["now"])
@@ -64,27 +63,8 @@ def lock_for_begin(
     connection: Connection, chat_id: ChatId, *, worker_id: WorkerId, death: timedelta
 ) -> LockedForBegin:
     """Lock the row and, against being declared dead meanwhile, the own worker's row."""
-    # KEY SHARE does not wait for the renewal's plain UPDATE, but excludes the FOR UPDATE of death.
-    alive = (
-        select(workers.c.id)
-        .where(
-            workers.c.id == worker_id,
-            workers.c.dead_at.is_(None),
-            workers.c.renewed_at > func.clock_timestamp() - death,
-        )
-        .with_for_update(read=True, key_share=True)
-        .cte("alive")
-    )
-    locked = _locking(chat_id).cte("locked")
-    turn = select(turns.c.id, turns.c.steps, turns.c.chain_disabled).subquery("turn")
-    statement = select(
-        locked,
-        func.clock_timestamp().label("now"),
-        select(func.count()).select_from(alive).scalar_subquery().label("alive"),
-        turn.c.steps,
-        turn.c.chain_disabled,
-    ).select_from(locked.outerjoin(turn, turn.c.id == locked.c.current_turn_id))
-    row = connection.execute(statement).mappings().first()
+    parameters = {"chat": chat_id, "worker": worker_id, "death": death}
+    row = connection.execute(_LOCK_FOR_BEGIN, parameters).mappings().first()
     if row is None:
         raise ChatNotFound
     return LockedForBegin(
@@ -96,19 +76,15 @@ def lock_for_begin(
     )
 
 
-def _locking(chat_id: ChatId) -> Any:
-    return select(chats).where(chats.c.id == chat_id).with_for_update(key_share=True)
-
-
 def database_now(connection: Connection) -> datetime:
     """Return the database's clock."""
-    return connection.execute(select(func.clock_timestamp())).scalar_one()
+    return connection.execute(_NOW).scalar_one()
 
 
 def insert_chat(connection: Connection, chat: Chat) -> None:
     """Insert the row. Raise `KeyTaken` when the owner has a chat with this key."""
     try:
-        connection.execute(insert(chats).values(columns(chat)))
+        connection.execute(_INSERT, columns(chat))
     except IntegrityError as error:
         if _KEY_CONSTRAINT in str(error.orig):
             raise KeyTaken(key=chat.key or "") from None
@@ -127,23 +103,21 @@ def write(
     turn_changes: Mapping[TurnId, Mapping[str, object]],
 ) -> None:
     """Write what differs, of the chat and of its turns, in one statement."""
-    statement: Update = update(chats).where(chats.c.id == after.id).values(changes(before, after))
+    changed = changes(before, after)
+    parameters: dict[str, object] = {"chat": after.id}
+    parameters |= {row_query.chat_parameter(name): value for name, value in changed.items()}
+    shapes: list[TurnShape] = []
     for number, (turn_id, values) in enumerate(turn_changes.items()):
-        statement = statement.add_cte(_turn_update(turn_id, values).cte(f"turn_{number}"))
-    connection.execute(statement)
-
-
-def _turn_update(turn_id: TurnId, values: Mapping[str, object]) -> Any:
-    statement = update(turns).where(turns.c.id == turn_id).values(values)
-    if values.get("status") in ENDED:
-        # An ended turn keeps its outcome.
-        statement = statement.where(turns.c.status.not_in(ENDED))
-    return statement.returning(turns.c.id)
-
-
-def one_more_step() -> ColumnElement[int]:
-    """Return the value of a turn's `steps` after one more."""
-    return turns.c.steps + 1
+        bound = {name: value for name, value in values.items() if value is not ONE_MORE}
+        shape = TurnShape(
+            names=tuple(bound),
+            counts_step=len(bound) < len(values),
+            ends=values.get("status") in ENDED,
+        )
+        shapes.append(shape)
+        parameters |= {row_query.turn_parameter(number, n): v for n, v in bound.items()}
+        parameters[row_query.turn_parameter(number, "id")] = turn_id
+    connection.execute(row_query.write(tuple(changed), tuple(shapes)), parameters)
 
 
 def insert_turn(
@@ -155,9 +129,8 @@ def insert_turn(
     now: datetime,
 ) -> None:
     """Insert a turn."""
-    connection.execute(
-        insert(turns).values(id=turn_id, chat_id=chat_id, status=status.value, created_at=now)
-    )
+    values = {"id": turn_id, "chat_id": chat_id, "status": status.value, "created_at": now}
+    connection.execute(_INSERT_TURN, values)
 
 
 def turn_created_at(connection: Connection, turn_id: TurnId) -> datetime:
