@@ -6,12 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
+from uuid_utils.compat import uuid7
+
+from api.access import key_store
+from api.access.caller import KeyId, KeyRole
+from api.access.secret import new_secret
+from tests.integration.api.served import Client, Reply
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 20
@@ -46,7 +54,7 @@ def test_it_serves_until_it_is_asked_to_stop(environment: dict[str, str], port: 
     assert "Traceback" not in err
 
 
-def test_a_stop_is_not_held_up_by_an_open_answer(environment: dict[str, str], port: int) -> None:
+def test_a_stop_is_not_held_up_by_half_a_request(environment: dict[str, str], port: int) -> None:
     with _running(environment) as process:
         _ready(port)
         with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -55,6 +63,34 @@ def test_a_stop_is_not_held_up_by_an_open_answer(environment: dict[str, str], po
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=10)
     assert time.monotonic() - began < 8
+
+
+def test_a_stop_ends_streams_and_waiting_at_once(
+    environment: dict[str, str], port: int, engine: Engine
+) -> None:
+    secret = new_secret()
+    with engine.begin() as connection:
+        key_store.add(connection, KeyId(uuid7()), secret, owner="x", role=KeyRole.USER)
+    with _running(environment) as process:
+        _ready(port)
+        client = Client(host="127.0.0.1", port=port, key=secret)
+        chat = client.start()
+        path = f"/v1/chats/{chat['id']}"
+        replies: list[Reply] = []
+        threads = [
+            _asking(client, f"{path}/stream", replies),
+            _asking(client, f"{path}/turns/{chat['turn_id']}?wait=60", replies),
+        ]
+        while b"stepwell_stream_subscribers 2.0" not in client.get("/metrics").body:
+            pass
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - began < 2
+        _, err = process.communicate(timeout=10)
+    assert sorted(reply.status for reply in replies) == [200, 200]
+    assert "Traceback" not in err
 
 
 def test_a_taken_port_is_said_plainly(environment: dict[str, str], port: int) -> None:
@@ -92,6 +128,12 @@ def test_it_starts_while_postgresql_is_away(environment: dict[str, str], port: i
         process.kill()
         _, err = process.communicate(timeout=10)
     assert "hunter2" not in err
+
+
+def _asking(client: Client, path: str, replies: list[Reply]) -> threading.Thread:
+    thread = threading.Thread(target=lambda: replies.append(client.get(path)))
+    thread.start()
+    return thread
 
 
 def _run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
