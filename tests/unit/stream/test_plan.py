@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from api.stream.follow import follow, give_up
 from api.stream.plan import Plan, needs_reset, plan, since_start, since_vector, start_vector
 from api.stream.vector import BadVector, Kind, Vector, parse_vector
 from shared.chats.stream_view import Since, StreamView
@@ -198,6 +199,22 @@ def test_a_client_inside_of_a_merged_entry_starts_anew() -> None:
     assert planned.vector.seq == 3
     # Cut off in between, it is inside of nothing any more.
     assert names(next_of(world, planned.events[0].vector, resumed=True)) == ["message_part"]
+
+
+def test_a_preview_that_was_given_up_does_not_come_back() -> None:
+    world = running(said=3)
+    given_up = give_up(here(world)).vector
+    assert names(next_of(world, given_up)) == []
+    world.say()
+    seen = view(world)
+    assert follow(seen, given_up, world.buffer).events == ()
+    world.finish()
+    assert names(next_of(world, given_up, resumed=True)) == ["message", "turn_end", "status"]
+
+
+def test_nothing_is_dropped_of_a_preview_that_was_never_shown() -> None:
+    world = running()
+    assert give_up(here(world)).events == ()
 
 
 def test_a_client_at_the_end_of_the_buffer_gets_no_part() -> None:
