@@ -14,7 +14,7 @@ PYTHON3 ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.
 	&& { echo $$name; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock
+.PHONY: help run test soak check lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ run: $(RUNTIME) ## Start everything on this machine; Ctrl-C stops it
 
 test: $(DEV) ## Run the tests
 	$(PYTHON) -m pytest $(ARGS)
+
+soak: $(DEV) ## Run the long forms of the tests that have one
+	$(PYTHON) -m pytest -m slow -s $(ARGS)
 
 check: $(DEV) ## Check format, style, types and imports
 	$(VENV)/bin/ruff format --check .

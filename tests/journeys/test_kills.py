@@ -14,12 +14,22 @@ from tests.journeys.replay import Replay, text_of
 from tests.journeys.scripts import script, slowly
 from tests.journeys.sse import Stream
 
-CHATS = 30
-TURNS = 4
-KILLS = 20
-WORKERS = 3
 LONGEST_SILENCE_SECONDS = 20.0
 PAUSE_SECONDS = (0.4, 1.6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many of each; the workers are replaced as they are killed."""
+
+    chats: int
+    turns: int
+    kills: int
+    workers: int = 3
+
+
+SHORT = Load(chats=12, turns=3, kills=6)
+FULL = Load(chats=30, turns=4, kills=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +42,18 @@ class Busy:
     stream: Stream
 
 
-@pytest.mark.timeout(240)
-def test_every_turn_is_answered_once_through_twenty_kills(make_fleet: MakeFleet) -> None:
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("load", [SHORT, pytest.param(FULL, marks=pytest.mark.slow)])
+def test_every_turn_is_answered_once_through_random_kills(
+    make_fleet: MakeFleet, load: Load
+) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    fleet = make_fleet().start(apis=1, workers=WORKERS)
+    fleet = make_fleet().start(apis=1, workers=load.workers)
     with ExitStack() as stack:
-        chats = [_start_chat(fleet, dice, stack) for _ in range(CHATS)]
-        _kill_again_and_again(fleet, dice)
+        chats = [_start_chat(fleet, dice, stack, load.turns) for _ in range(load.chats)]
+        _kill_again_and_again(fleet, dice, load.kills)
         for chat in chats:
             chat.stream.wait_for_end(120)
     for chat in chats:
@@ -51,23 +64,23 @@ def test_every_turn_is_answered_once_through_twenty_kills(make_fleet: MakeFleet)
     assert fleet.rows("SELECT id FROM chats WHERE lease_id IS NOT NULL") == []
 
 
-def _start_chat(fleet: Fleet, dice: random.Random, stack: ExitStack) -> Busy:
-    lengths = [dice.randrange(10, 60) for _ in range(TURNS)]
+def _start_chat(fleet: Fleet, dice: random.Random, stack: ExitStack, turns: int) -> Busy:
+    lengths = [dice.randrange(10, 60) for _ in range(turns)]
     contents = [script(slowly(f"{n} ", n, 0.05)) for n in lengths]
     chat = fleet.new_chat(contents[0])
     later = [fleet.send(chat["id"], content)["turn_id"] for content in contents[1:]]
-    turns = (chat["turn_id"], *later)
-    path = f"/v1/chats/{chat['id']}/stream?until=turn:{turns[-1]}"
+    turn_ids = (chat["turn_id"], *later)
+    path = f"/v1/chats/{chat['id']}/stream?until=turn:{turn_ids[-1]}"
     return Busy(
         id=chat["id"],
-        turns=turns,
+        turns=turn_ids,
         answers=tuple(f"{n} " * n for n in lengths),
         stream=stack.enter_context(fleet.stream(path)),
     )
 
 
-def _kill_again_and_again(fleet: Fleet, dice: random.Random) -> None:
-    for _ in range(KILLS):
+def _kill_again_and_again(fleet: Fleet, dice: random.Random, kills: int) -> None:
+    for _ in range(kills):
         # The pause is part of the load: it spreads the kills over the steps.
         time.sleep(dice.uniform(*PAUSE_SECONDS))
         victim = dice.choice([worker for worker in fleet.workers if worker.alive()])
@@ -80,6 +93,6 @@ def _check(fleet: Fleet, chat: Busy) -> None:
     assert replay.faults == []
     assert replay.ended_turns == [(turn, "finished") for turn in chat.turns]
     stored = fleet.transcript(chat.id)
-    assert [m["role"] for m in stored] == ["user", "assistant"] * TURNS
+    assert [m["role"] for m in stored] == ["user", "assistant"] * len(chat.turns)
     assert tuple(text_of(m["content"]) for m in stored[1::2]) == chat.answers
     assert replay.texts() == [(m["role"], text_of(m["content"])) for m in stored]
