@@ -57,7 +57,7 @@ def test_no_answer_is_undocumented(case: Any, root: Client, chat: dict[str, Any]
         base_url=f"http://{root.host}:{root.port}",
         headers={"Authorization": f"Bearer {root.key}"},
         excluded_checks=[*LEFT_OUT],
-        timeout=10,
+        timeout=30,
     )
 
 
