@@ -5,6 +5,9 @@ PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 UV ?= uv
+
+# Test processes: the tests wait more than they compute, so a few more than there are cores.
+JOBS ?= 4
 LOCK = $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
@@ -23,7 +26,7 @@ run: $(RUNTIME) ## Start everything on this machine; Ctrl-C stops it
 	@exec $(PYTHON) -m local
 
 test: $(DEV) ## Run the tests
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 soak: $(DEV) ## Run the long forms of the tests that have one
 	$(PYTHON) -m pytest -m slow -s $(ARGS)
