@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.bench import FULL, QUICK, Bench, Case, Run, Size, say
 from benchmarks.cases import adapters, first_part, held, history, hop, readers, turns
-from benchmarks.cases.plans import HOPPING, HUNDRED, SHORT, fast
+from benchmarks.cases.plans import HOPPING, HUNDRED, SHORT, SPOKEN, fast
 from benchmarks.cases.plans import held as held_plan
 from benchmarks.chat import ChatFailed
 from benchmarks.figure import Figure
@@ -69,7 +69,8 @@ def _in_a_folder(size: Size, names: Sequence[str]) -> list[Figure]:
 
 
 def _measure(folder: Path, size: Size, names: Sequence[str]) -> list[Figure]:
-    plans = (SHORT, HUNDRED, HOPPING, held_plan(size.held_seconds), fast(size.reader_seconds))
+    spoken = (held_plan(size.held_seconds), fast(size.reader_seconds))
+    plans = (SHORT, SPOKEN, HUNDRED, HOPPING, *spoken)
     figures: list[Figure] = []
     with Run(folder, size, plans) as run:
         bench = run.start()

@@ -73,15 +73,3 @@ def median_of(
         limit=limit,
         rounds=tuple(rounds),
     )
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that at least so many percent are not above."""
-    ordered = sorted(values)
-    rank = -(-len(ordered) * percent // 100)  # rounded up
-    return ordered[max(int(rank), 1) - 1]
-
-
-def milliseconds(values_ns: Sequence[int], percent: float) -> float:
-    """Return a percentile of nanoseconds in milliseconds."""
-    return percentile(values_ns, percent) / 1e6

@@ -6,9 +6,10 @@ from threading import Event, Thread
 
 from benchmarks.bench import Bench
 from benchmarks.cases.plans import PER_SECOND, held
-from benchmarks.figure import Bar, Figure, median_of, milliseconds
-from benchmarks.floors.jobs import PubSub, Times
+from benchmarks.figure import Bar, Figure, median_of
+from benchmarks.floors.jobs import PubSub
 from benchmarks.load.jobs import Held, HeldDone
+from benchmarks.spread import Spread
 from benchmarks.usage import Parts
 
 OPENED_A_SECOND = 80.0
@@ -18,7 +19,7 @@ MEGABYTES = 150.0
 
 def measure(bench: Bench) -> Sequence[Figure]:
     """Measure once: memory that was used once is no longer above idle."""
-    floor = bench.floors.ask(PubSub(redis_url=bench.redis_url, count=bench.size.floors), Times)
+    floor = bench.floors.ask(PubSub(redis_url=bench.redis_url, count=bench.size.floors), Spread)
     idle, peak = bench.parts.memory(), Peak(bench.parts)
     started, before = time.monotonic(), bench.parts.cpu()
     with peak:
@@ -53,12 +54,12 @@ def _job(bench: Bench) -> Held:
     )
 
 
-def _late(done: HeldDone, floor: Times, percent: int) -> Figure:
+def _late(done: HeldDone, floor: Spread, percent: int) -> Figure:
     return median_of(
         f"  delay of a delta, p{percent}",
-        [milliseconds(done.late, percent)],
+        [done.late.at(percent)],
         "ms",
-        floors=[milliseconds(floor.times, percent)],
+        floors=[floor.at(percent)],
         floor_name="Redis publish to subscribe",
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmarks.bench import Bench
 from benchmarks.cases.plans import SHORT
 from benchmarks.chat import new_chat
-from benchmarks.figure import Bar, Figure, median_of, milliseconds
+from benchmarks.figure import Bar, Figure, median_of
 from benchmarks.load.jobs import Turns, TurnsDone
 
 SHORT_HISTORY = 10
@@ -31,9 +31,9 @@ def measure(bench: Bench) -> Sequence[Figure]:
     return [
         median_of(
             f"a turn behind {long_history} messages, p50",
-            [milliseconds(done.whole, 50) for done in ours],
+            [done.whole.at(50) for done in ours],
             "ms",
-            floors=[milliseconds(done.whole, 50) for done in floors],
+            floors=[done.whole.at(50) for done in floors],
             floor_name=f"behind {SHORT_HISTORY} messages",
             bar=Bar.RATIO_BELOW,
             limit=RATIO,

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from benchmarks.bench import Bench
 from benchmarks.cases.plans import HOPPING, HOPS
-from benchmarks.figure import Bar, Figure, median_of, milliseconds
-from benchmarks.floors.jobs import Commits, Noops, Times
+from benchmarks.figure import Bar, Figure, median_of
+from benchmarks.floors.jobs import Commits, Noops
 from benchmarks.helper import Helper
 from benchmarks.load.jobs import Gaps, GapsDone
+from benchmarks.spread import Spread
 
 LIMIT_MS = 8.0
 
@@ -15,25 +16,25 @@ LIMIT_MS = 8.0
 def measure(bench: Bench) -> Sequence[Figure]:
     """Measure hops beside what each consists of: a delivery, and two commits."""
     ours: list[GapsDone] = []
-    noops: list[Times] = []
-    commits: list[Times] = []
+    noops: list[Spread] = []
+    commits: list[Spread] = []
     with Helper("benchmarks.floors.noop", bench.redis_url):
         for _ in range(bench.size.rounds):
-            noops.append(bench.floors.ask(_noops(bench), Times))
+            noops.append(bench.floors.ask(_noops(bench), Spread))
             ours.append(bench.load.ask(_gaps(bench), GapsDone))
-            commits.append(bench.floors.ask(_commits(bench), Times))
+            commits.append(bench.floors.ask(_commits(bench), Spread))
     return [
         *(_hop(ours, noops, percent) for percent in (50, 99)),
-        median_of("  insert and commit, p50", [milliseconds(x.times, 50) for x in commits], "ms"),
+        median_of("  insert and commit, p50", [x.at(50) for x in commits], "ms"),
     ]
 
 
-def _hop(ours: Sequence[GapsDone], noops: Sequence[Times], percent: int) -> Figure:
+def _hop(ours: Sequence[GapsDone], noops: Sequence[Spread], percent: int) -> Figure:
     return median_of(
         f"step hop, p{percent}",
-        [milliseconds(done.gaps, percent) for done in ours],
+        [done.gaps.at(percent) for done in ours],
         "ms",
-        floors=[milliseconds(done.times, percent) for done in noops],
+        floors=[done.at(percent) for done in noops],
         floor_name="a Celery task that does nothing",
         bar=Bar.VALUE_AT_MOST if percent == 50 else None,
         limit=LIMIT_MS,

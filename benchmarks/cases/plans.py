@@ -7,6 +7,10 @@ from benchmarks.model.answer import Plan
 SHORT: Final = Plan(deltas=10)
 """An answer for those who wait for its beginning."""
 
+SPOKEN: Final = Plan(deltas=100, seconds=0.005)
+"""An answer of half a second, so that 32 who ask one question after the other load a machine and
+do not just queue before it."""
+
 HUNDRED: Final = Plan(deltas=100)
 """As fast as the model can say it."""
 

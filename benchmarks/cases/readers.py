@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmarks.bench import Bench
 from benchmarks.cases.plans import SHORT, fast
 from benchmarks.chat import new_chat
-from benchmarks.figure import Bar, Figure, median_of, milliseconds
+from benchmarks.figure import Bar, Figure, median_of
 from benchmarks.load.jobs import Fanout, FanoutDone, Readers, ReadersDone
 
 EVENTS_A_SECOND = 20_000.0
@@ -37,7 +37,7 @@ def measure(bench: Bench) -> Sequence[Figure]:
 
 
 def _late(ours: Sequence[ReadersDone], percent: int) -> Figure:
-    late = [milliseconds(done.late, percent) for done in ours]
+    late = [done.late.at(percent) for done in ours]
     return median_of(f"  delay of a delta, p{percent}", late, "ms")
 
 

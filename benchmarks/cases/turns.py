@@ -32,6 +32,7 @@ def measure(bench: Bench) -> Sequence[Figure]:
             bar=Bar.VALUE_AT_LEAST,
             limit=TURNS_A_SECOND,
         ),
+        median_of("  first part meanwhile, p50", [done.first.p50 for done in ours], "ms"),
         _lost(ours),
         *_cpu(used, bench.size.turns_together),
     ]
@@ -48,7 +49,7 @@ def _run(bench: Bench, request: Request) -> TurnsDone:
 
 
 def _rate(done: TurnsDone) -> float:
-    return len(done.whole) / done.seconds
+    return done.per_second
 
 
 def _lost(ours: Sequence[TurnsDone]) -> Figure:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.floors`: one job a line on stdin, its times a line on stdout."""
+"""`python -m benchmarks.floors`: one job a line on stdin, the spread of its times on stdout."""
 
 import socket
 import sys
@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 import redis
 
-from benchmarks.floors.jobs import JOB, Commits, Job, Noops, PubSub, Times
+from benchmarks.floors.jobs import JOB, Commits, Job, Noops, PubSub
 from benchmarks.floors.noop import QUEUE, REPLIES, TASK, make_noop_app
+from benchmarks.spread import Spread
 
 _SECONDS = 30
 _MESSAGE = b"x" * 200  # about a streamed delta
@@ -19,7 +20,7 @@ _MESSAGE = b"x" * 200  # about a streamed delta
 def main() -> None:
     """Do job after job until stdin closes."""
     for line in sys.stdin:
-        print(Times(times=tuple(_run(JOB.validate_json(line)))).model_dump_json(), flush=True)
+        print(Spread.of(_run(JOB.validate_json(line))).model_dump_json(), flush=True)
 
 
 def _run(job: Job) -> list[int]:

@@ -33,11 +33,5 @@ class Noops(_Wire):
     count: int
 
 
-class Times(_Wire):
-    """How long each took, in nanoseconds."""
-
-    times: tuple[int, ...]
-
-
 Job = Annotated[Commits | PubSub | Noops, Field(discriminator="kind")]
 JOB: TypeAdapter[Job] = TypeAdapter(Job)

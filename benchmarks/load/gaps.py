@@ -5,6 +5,7 @@ import asyncio
 from benchmarks.load.body import listen
 from benchmarks.load.connection import Connection, RequestFailed
 from benchmarks.load.jobs import Gaps, GapsDone
+from benchmarks.spread import Spread
 
 
 async def run_gaps(job: Gaps) -> GapsDone:
@@ -22,4 +23,4 @@ async def run_gaps(job: Gaps) -> GapsDone:
                 gaps += told
     finally:
         connection.close()
-    return GapsDone(gaps=tuple(gaps))
+    return GapsDone(gaps=Spread.of(gaps))

@@ -3,8 +3,9 @@
 import asyncio
 
 from benchmarks.load.body import Heard, listen
-from benchmarks.load.connection import Connection, Exchange
+from benchmarks.load.connection import Connection, Exchange, RequestFailed
 from benchmarks.load.jobs import Held, HeldDone
+from benchmarks.spread import Spread
 
 
 async def run_held(job: Held) -> HeldDone:
@@ -31,8 +32,11 @@ def _done(job: Held, exchanges: list[Exchange]) -> HeldDone:
     # As long as all of them speak.
     opened = max(next(iter(one.pieces.values()), 0) for one in heard)
     ended = min(exchange.ended_at for exchange in exchanges)
+    late = [late for one in heard for late in _late(one, opened, ended)]
+    if not late:
+        raise RequestFailed("the streams were not open at the same time")
     return HeldDone(
-        late=tuple(late for one in heard for late in _late(one, opened, ended)),
+        late=Spread.of(late),
         lost=sum(job.pieces - len(one.pieces) for one in heard),
         together_seconds=(ended - opened) / 1e9,
     )

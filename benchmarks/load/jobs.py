@@ -1,8 +1,10 @@
-"""What the load client is asked to do and what it answers; times are in nanoseconds."""
+"""What the load client is asked to do and what it answers."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from benchmarks.spread import Spread
 
 
 class _Wire(BaseModel):
@@ -43,11 +45,11 @@ class Turns(_Wire):
 
 
 class TurnsDone(_Wire):
-    """For each turn the times until its first piece and until its end; and what was missing."""
+    """The times of turns until the first piece and until the end; and what was missing."""
 
-    first: tuple[int, ...]
-    whole: tuple[int, ...]
-    seconds: float
+    first: Spread
+    whole: Spread
+    per_second: float
     lost: int
 
 
@@ -65,7 +67,7 @@ class Held(_Wire):
 class HeldDone(_Wire):
     """How late each piece was after it was said, all streams being open; and what was missing."""
 
-    late: tuple[int, ...]
+    late: Spread
     lost: int
     together_seconds: float
 
@@ -86,7 +88,7 @@ class ReadersDone(_Wire):
 
     events: int
     seconds: float
-    late: tuple[int, ...]
+    late: Spread
     lost: int
 
 
@@ -103,7 +105,7 @@ class Gaps(_Wire):
 class GapsDone(_Wire):
     """The time from the end of each answer to the request of the next step."""
 
-    gaps: tuple[int, ...]
+    gaps: Spread
 
 
 class Fanout(_Wire):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from benchmarks.load.body import listen
 from benchmarks.load.connection import Connection, Read, require_stream
 from benchmarks.load.jobs import Readers, ReadersDone
+from benchmarks.spread import Spread
 
 _TURN_END = b"event: turn_end\n"
 _AT_ONCE = 50
@@ -72,7 +73,6 @@ def _done(job: Readers, all_reads: Sequence[Sequence[Read]]) -> ReadersDone:
     return ReadersDone(
         events=sum(one.events for one in heard),
         seconds=(last - first) / 1e9,
-        # Of some: nobody needs a million numbers.
-        late=tuple(at - said for one in heard[::20] for said, at in one.pieces.items()),
+        late=Spread.of([at - said for one in heard for said, at in one.pieces.items()]),
         lost=sum(job.pieces - len(one.pieces) for one in heard),
     )

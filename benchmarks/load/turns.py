@@ -5,8 +5,9 @@ import itertools
 import time
 
 from benchmarks.load.body import listen
-from benchmarks.load.connection import Connection, Exchange
+from benchmarks.load.connection import Connection, Exchange, RequestFailed
 from benchmarks.load.jobs import Turns, TurnsDone
+from benchmarks.spread import Spread
 
 
 async def run_turns(job: Turns) -> TurnsDone:
@@ -38,7 +39,12 @@ def _done(job: Turns, exchanges: list[Exchange], seconds: float) -> TurnsDone:
     for exchange in exchanges:
         heard = listen(exchange.reads)
         lost += job.pieces - len(heard.pieces.keys() | heard.messages.keys())
-        if heard.first_at is not None:
-            first.append(heard.first_at - exchange.sent_at)
-    whole = tuple(exchange.ended_at - exchange.sent_at for exchange in exchanges)
-    return TurnsDone(first=tuple(first), whole=whole, seconds=seconds, lost=lost)
+        if heard.first_at is None:
+            raise RequestFailed("a turn without a piece")
+        first.append(heard.first_at - exchange.sent_at)
+    return TurnsDone(
+        first=Spread.of(first),
+        whole=Spread.of([exchange.ended_at - exchange.sent_at for exchange in exchanges]),
+        per_second=len(exchanges) / seconds,
+        lost=lost,
+    )
