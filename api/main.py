@@ -47,6 +47,7 @@ from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics, PendingCollector, PendingLoad
 from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
+from shared.tools.registry import load_tools
 from shared.version import VERSION
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -87,6 +88,7 @@ def make_routes(lifespan: Lifespan | None = None) -> FastAPI:
 
 def make_deps(settings: Settings, closing: ExitStack) -> Deps:
     """Make the parts; `closing` closes those that hold connections, the last one first."""
+    catalog = load_catalog(settings.config, environment())
     engine = _engine(settings, closing, settings.api_pool_size, "stepwell-api")
     probe_engine = _engine(settings, closing, 1, "stepwell-api-probe", seconds=2)
     stream_engine = _engine(settings, closing, settings.stream_pool_size, "stepwell-api-stream")
@@ -101,13 +103,13 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
         engine=engine,
         gate=Gate(engine, time.monotonic),
         machine=_machine(settings, engine, redis, closing),
-        catalog=load_catalog(settings.config, environment()),
+        catalog=catalog,
         metrics=metrics,
         registry=registry,
         prober=Prober(probe_engine, redis, time.monotonic),
         probe_limiter=CapacityLimiter(2),
         live=Live(settings, stream_engine, metrics, closing),
-        builtin_tools=frozenset(),
+        builtin_tools=frozenset(load_tools(catalog.tool_modules)),
         new_id=uuid7,
         clock=time.monotonic,
     )

@@ -1,9 +1,13 @@
 """Puts the engine of a worker together, starts it, and ends it in the right order."""
 
+import asyncio
 import os
 import random
 import socket
 import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -22,6 +26,7 @@ from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
 from shared.queue.dispatcher import Dispatcher
 from shared.tools.recorder import ToolRecorder
+from shared.tools.registry import load_tools
 from shared.version import VERSION
 from workers.leases import CancelReason, Leases
 from workers.loop import LoopThread
@@ -33,25 +38,41 @@ from workers.steps.guard import Patience
 from workers.steps.outcome import Outcome
 from workers.steps.run import run_step
 from workers.steps.settle import Settler
-from workers.steps.timers import LoopTimers
+from workers.steps.timers import LoopTimers, TimerName, Timers
 from workers.sweep import Sweeper
+from workers.tools.crash import Reached, pass_by
+from workers.tools.deps import ToolDeps
 from workers.traffic import Traffic
+
+TOOL_GRACE_SECONDS: Final = 1.0
+"""How long tools that are told to stop are waited for: a person waits for what was said."""
 
 _log = structlog.stdlib.get_logger()
 
 
 def make_deps(
-    settings: Settings, dispatcher: Dispatcher, registry: CollectorRegistry
+    settings: Settings,
+    dispatcher: Dispatcher,
+    registry: CollectorRegistry,
+    *,
+    reached: Reached = pass_by,
 ) -> "WorkerDeps":
-    """Make the engine of this process; nothing connects yet. Raises `CatalogError`."""
-    return WorkerDeps(settings, dispatcher, registry)
+    """Make the engine of this process; nothing connects yet. Raises `CatalogError`.
+
+    `reached` is told where a step with tool calls stands, for tests that end the process there.
+    """
+    return WorkerDeps(settings, dispatcher, registry, reached)
 
 
 class WorkerDeps:
     """Everything of a worker that is not Celery."""
 
     def __init__(
-        self, settings: Settings, dispatcher: Dispatcher, registry: CollectorRegistry
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        registry: CollectorRegistry,
+        reached: Reached,
     ) -> None:
         """Make the parts that need no loop."""
         self._settings = settings
@@ -63,6 +84,8 @@ class WorkerDeps:
         self._database = _open(settings, settings.worker_pool_size, "stepwell-worker")
         self._own_database = _open(settings, 1, "stepwell-renewal")
         self.deliveries = WorkerRecorder(self._metrics, busy_slots=self._leases.busy_slots)
+        self._registry = load_tools(self._catalog.tool_modules)
+        self._reached = reached
         self._tool_recorder = ToolRecorder(metrics=self._metrics, models=self._catalog.models)
         self._machine = ChatMachine(
             engine=self._database,
@@ -119,7 +142,7 @@ class WorkerDeps:
             self._loop.submit(self._traffic.listen(worker_id))
 
     def _make_step(self, traffic: Traffic) -> StepDeps:
-        settings = self._settings
+        settings, timers = self._settings, LoopTimers()
         return StepDeps(
             machine=self._machine,
             settler=Settler(
@@ -138,12 +161,28 @@ class WorkerDeps:
                 startup_seconds=settings.startup_seconds,
                 silence_seconds=settings.silence_seconds,
             ),
-            timers=LoopTimers(),
+            timers=timers,
             max_steps=settings.max_steps,
             worker_id=lambda: self._renewal.worker_id,
             new_id=uuid7,
             clock=time.monotonic,
+            now=_now,
+            registry=self._registry,
+            tools=self._make_tools(timers),
             recorder=self.deliveries,
+            log=_log,
+        )
+
+    def _make_tools(self, timers: Timers) -> ToolDeps:
+        return ToolDeps(
+            slots=asyncio.Semaphore(self._settings.tool_threads),
+            seconds=self._settings.tool_seconds,
+            grace_seconds=TOOL_GRACE_SECONDS,
+            start_limit=partial(timers.start, TimerName.TOOL),
+            start_grace=partial(timers.start, TimerName.GRACE),
+            now=_now,
+            recorder=self._tool_recorder,
+            reached=self._reached,
             log=_log,
         )
 
@@ -167,12 +206,17 @@ class WorkerDeps:
             renewal=self._renewal,
             counter=self.deliveries,
             tools=self._tool_recorder,
+            reached=self._reached,
             period_seconds=self._settings.sweep_seconds,
             lost_seconds=self._settings.lost_seconds,
             death_seconds=self._settings.death_seconds,
             random=random.random,
             log=_log,
         )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _open(settings: Settings, size: int, name: str) -> Database:

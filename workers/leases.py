@@ -43,6 +43,7 @@ class Lease:
     def stoppable(self, stop: Callable[[], None]) -> CancelReason | None:
         """Have `stop` called at a cancellation from now on; if there was one, return it instead."""
         with self._lock:
+            self.settling = False
             if self.reason is None:
                 self._stop = stop
             return self.reason

@@ -14,6 +14,7 @@ from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
 from workers.recovery import Recovery
 from workers.renewal import Renewal
+from workers.tools.crash import CrashPoint, Reached
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Sweeper:
         renewal: Renewal,
         counter: SweepCounter,
         tools: ToolRecorder,
+        reached: Reached,
         period_seconds: float,
         lost_seconds: float,
         death_seconds: float,
@@ -52,6 +54,7 @@ class Sweeper:
         self._renewal = renewal
         self._counter = counter
         self._tools = tools
+        self._reached = reached
         self._period = period_seconds
         self._lost_seconds = lost_seconds
         self._death_seconds = death_seconds
@@ -101,7 +104,9 @@ class Sweeper:
         return self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
 
     def _expire(self, chat_id: ChatId) -> None:
+        self._reached(CrashPoint.EXPIRING)
         expired = self._recovery.expire(chat_id)
+        self._reached(CrashPoint.EXPIRED)
         self._counter.swept("deadline", len(expired.results))
         for result in expired.results:
             self._tools.result(expired.model, DYNAMIC_TOOL, result, truncated=False)

@@ -43,7 +43,7 @@ class OpenCall:
 def open_calls(rows: Sequence[Message]) -> list[OpenCall]:
     """Return the calls of these messages that have no result among them, in call order.
 
-    A result answers the oldest open call of its id: some models give the same ids again.
+    A result answers the latest open call of its id: some models give the same ids again.
     """
     waiting: list[OpenCall] = []
     for row in rows:
@@ -56,8 +56,8 @@ def open_calls(rows: Sequence[Message]) -> list[OpenCall]:
 
 
 def _close(waiting: list[OpenCall], tool_call_id: str) -> None:
-    for number, one in enumerate(waiting):
-        if one.call.tool_call_id == tool_call_id:
+    for number in reversed(range(len(waiting))):
+        if waiting[number].call.tool_call_id == tool_call_id:
             del waiting[number]
             return
 

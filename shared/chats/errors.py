@@ -97,3 +97,7 @@ class InvalidToolResults(ChatsError):
         names = ", ".join(repr(id_) for id_ in tool_call_ids)
         super().__init__(f"{reason} {names}")
         self.reason, self.tool_call_ids = reason, tuple(tool_call_ids)
+
+
+class StepStopped(ChatsError):
+    """A person stopped the step: it may start nothing more."""

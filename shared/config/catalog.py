@@ -83,11 +83,15 @@ class Availability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """Every provider and model of this installation, in the order of the file."""
+    """Every provider and model of this installation, in the order of the file.
+
+    `tool_modules` are the Python modules with the operator's tools.
+    """
 
     providers: Mapping[str, ProviderConfig]
     models: Mapping[str, Model]
     default_model: str
+    tool_modules: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def availability(self, model: str) -> Availability:
@@ -145,6 +149,7 @@ def _catalog(file: CatalogFile, path: Path, text: str, environ: Mapping[str, str
         providers=MappingProxyType(providers),
         models=MappingProxyType({n: _model(n, table) for n, table in file.models.items()}),
         default_model=file.default_model or next(iter(file.models)),
+        tool_modules=tuple(file.tools.modules),
         warnings=tuple(_warning(p) for p in providers.values() if _lacks_key(p)),
     )
 

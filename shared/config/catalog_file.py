@@ -69,12 +69,21 @@ class ModelTable(_Table):
     options: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
 
 
+class ToolsTable(_Table):
+    """`[tools]`: where the operator's own tools are."""
+
+    modules: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = Field(
+        default_factory=list[str]
+    )
+
+
 class CatalogFile(_Table):
     """The whole file."""
 
     default_model: str | None = None
     providers: dict[str, ProviderTable] = Field(default_factory=dict[str, ProviderTable])
     models: dict[str, ModelTable] = Field(default_factory=dict[str, ModelTable])
+    tools: ToolsTable = Field(default_factory=ToolsTable)
 
 
 def read_file(path: Path) -> str:

@@ -66,6 +66,7 @@ class Settings(BaseModel):
     max_queued: PositiveInt = 20
     requires_action_seconds: PositiveFloat = Field(default=300.0, le=7 * 24 * 3600)
     tool_seconds: PositiveFloat = 120.0
+    tool_threads: PositiveInt = Field(default=200, description="built-in tool calls at a time")
 
     startup_seconds: PositiveFloat = Field(default=60.0, description="until the first part")
     silence_seconds: PositiveFloat = Field(default=300.0, description="between two parts")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -79,12 +80,16 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class CallDelta:
-    """More raw JSON of a call's arguments; the first delta of a call may carry none."""
+    """More raw JSON of a call's arguments; the first delta of a call may carry none.
+
+    `created_at` is when it came, once the step has seen it.
+    """
 
     index: int
     tool_call_id: str
     tool_name: str
     args_delta: str
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

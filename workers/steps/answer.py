@@ -64,8 +64,13 @@ def _broken(growing: _Growing) -> Part:
             return TextPart(text=text)
         case ReasoningDelta():
             return ReasoningPart(text=text)
-        case CallDelta(tool_call_id=call_id, tool_name=name):
-            return ToolCallPart(tool_call_id=call_id, tool_name=name, args=_arguments(text))
+        case CallDelta(tool_call_id=call_id, tool_name=name, created_at=created_at):
+            return ToolCallPart(
+                tool_call_id=call_id,
+                tool_name=name,
+                args=_arguments(text),
+                created_at=created_at,
+            )
 
 
 def _arguments(text: str) -> JsonValue:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from shared.chats.machine import ChatMachine
 from shared.chats.types import WorkerId
 from shared.config.catalog import Catalog
 from shared.events.flusher import Flusher
+from shared.tools.registry import Registry
 from workers.leases import Leases
 from workers.loop import LoopThread
 from workers.providers.base import Provider
@@ -18,6 +20,7 @@ from workers.steps.guard import Patience
 from workers.steps.recorder import StepRecorder
 from workers.steps.settle import Settler
 from workers.steps.timers import Timers
+from workers.tools.deps import ToolDeps
 
 
 class Providers(Protocol):
@@ -46,5 +49,8 @@ class StepDeps:
     worker_id: Callable[[], WorkerId]
     new_id: Callable[[], UUID]
     clock: Callable[[], float]
+    now: Callable[[], datetime]
+    registry: Registry
+    tools: ToolDeps
     recorder: StepRecorder
     log: BoundLogger

@@ -40,7 +40,17 @@ def partial_rows(
 
 def _kept(parts: Sequence[Part]) -> tuple[Part, ...]:
     answered = _answered(parts)
-    return tuple(part for part in parts if not _is_empty(part) and not _hangs(part, answered))
+    called = {part.tool_call_id for part in parts if isinstance(part, ToolCallPart)}
+    return tuple(
+        part
+        for part in parts
+        if not _is_empty(part) and not _hangs(part, answered) and not _is_elsewhere(part, called)
+    )
+
+
+def _is_elsewhere(part: Part, called: set[str]) -> bool:
+    """The results of calls that are committed are in the ledger; here they were only shown."""
+    return isinstance(part, ToolResultPart) and part.tool_call_id not in called
 
 
 def _answered(parts: Sequence[Part]) -> set[str]:

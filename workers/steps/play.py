@@ -11,6 +11,7 @@ from workers.leases import Lease
 from workers.steps.answer import Answer
 from workers.steps.deps import StepDeps
 from workers.steps.guard import Guard
+from workers.steps.offer import offer_of
 from workers.steps.prepare import prepare
 from workers.steps.stream import Streamed, stream_answer
 
@@ -52,7 +53,11 @@ async def _ask(
     deps.recorder.streaming(1)
     try:
         request = prepare(
-            model=model, system=chat.system, history=begun.messages, attempt=chat.failures
+            model=model,
+            system=chat.system,
+            history=begun.messages,
+            tools=offer_of(deps.registry, chat).specs(),
+            attempt=chat.failures,
         )
         deps.recorder.request(model, request)
         return await stream_answer(
@@ -62,6 +67,7 @@ async def _ask(
             writer=writer,
             guard=Guard(deps.timers, deps.patience, model.provider),
             timers=deps.timers,
+            now=deps.now,
         )
     except Preclassified as error:
         return _never_opened(error)

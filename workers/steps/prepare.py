@@ -17,6 +17,7 @@ from shared.chats.types import (
 )
 from shared.config.catalog import Model
 from workers.providers.base import PromptMessage, Request, ToolSpec
+from workers.steps.gathering import gather
 from workers.steps.pairing import pair
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
@@ -32,7 +33,7 @@ def prepare(
 ) -> Request:
     """Return the request for one model call; `attempt` counts the step's failures so far."""
     messages = [PromptMessage(role=row.role, parts=_clean(row.content)) for row in history]
-    paired = pair([message for message in messages if message.parts])
+    paired = gather(pair([message for message in messages if message.parts]))
     return Request(
         model=model.name,
         provider=model.provider,

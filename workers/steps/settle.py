@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.stdlib import BoundLogger
 
+from shared.chats.change import Change
+from shared.chats.drive.commit import Committed, commit_calls
 from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Result, Settlement, settle
+from shared.chats.drive.settle import Result, Rows, Settlement, settle
 from shared.chats.errors import ChatNotFound, StaleFence
 from shared.chats.machine import ChatMachine, Updated
-from shared.chats.types import ChatId
+from shared.chats.types import ChatId, NewMessage
+
+T = TypeVar("T")
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 2.0
@@ -36,21 +41,44 @@ class Settler:
         """Write, and try again while the database is away; None = the chat is no longer ours.
 
         A COMMIT whose answer was lost is repeated too: had it been made, the fence says so.
+        Raises what `insist` raises.
+        """
+        return self._write(chat_id, lambda change: settle(change, fence, result))
+
+    def commit_calls(
+        self, chat_id: ChatId, fence: Fence, answer: NewMessage, if_stopped: Rows
+    ) -> Committed | Settlement | None:
+        """Put an answer into the history whose calls are about to run; None as in `settle`.
+
+        A settlement says that a person had stopped the step, which has ended by that.
+        """
+        updated = self._write(
+            chat_id, lambda change: commit_calls(change, fence, answer, if_stopped)
+        )
+        return None if updated is None else updated.value
+
+    def insist(self, act: Callable[[], T]) -> T:
+        """Do something with the database, again and again while it is away.
+
         Raises what the database raises when it is not a passing failure, or not over in time.
         """
         deadline = self.clock() + self.outage_seconds
         pause = _FIRST_SECONDS
         while True:
             try:
-                return self.machine.update(chat_id, lambda change: settle(change, fence, result))
-            except (StaleFence, ChatNotFound):
-                return None
+                return act()
             except (DBAPIError, PoolTimeout) as error:
                 if not is_passing(error) or self.clock() >= deadline:
                     raise
                 self.log.warning("settle.postponed", seconds=pause, error=type(error).__name__)
             self.sleep(pause)
             pause = min(pause * 2, _LONGEST_SECONDS)
+
+    def _write(self, chat_id: ChatId, move: Callable[[Change], T]) -> Updated[T] | None:
+        try:
+            return self.insist(lambda: self.machine.update(chat_id, move))
+        except (StaleFence, ChatNotFound):
+            return None
 
 
 def is_passing(error: DBAPIError | PoolTimeout) -> bool:

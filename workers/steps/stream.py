@@ -1,10 +1,12 @@
 """Plays the provider's stream to whoever watches, and collects the answer."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from shared.chats.types import ReasoningPart, Role, TextPart
+from shared.chats.types import ReasoningPart, Role, TextPart, ToolCallPart
 from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
 from shared.events.types import CallDelta as StreamedCall
 from shared.events.writer import EpisodeWriter
@@ -72,8 +74,12 @@ async def stream_answer(
     writer: EpisodeWriter,
     guard: Guard,
     timers: Timers,
+    now: Callable[[], datetime],
 ) -> Streamed:
-    """Read the stream to its end. Raises nothing that a provider or a person can cause."""
+    """Read the stream to its end. Raises nothing that a provider or a person can cause.
+
+    `now` says when a call came.
+    """
     answer = Answer()
     opened = timers.now()
     first: float | None = None
@@ -85,7 +91,8 @@ async def stream_answer(
     guard.open()
     try:
         async with aclosing(provider.stream(request)) as events:
-            async for event in events:
+            async for bare in events:
+                event = _stamped(bare, now)
                 guard.part()
                 if first is None and not isinstance(event, Finish):
                     first = timers.now() - opened
@@ -109,6 +116,16 @@ async def stream_answer(
         error=error,
         stopped=stopped,
     )
+
+
+def _stamped(event: StreamEvent, now: Callable[[], datetime]) -> StreamEvent:
+    match event:
+        case CallDelta():
+            return replace(event, created_at=now())
+        case PartDone(part=ToolCallPart(created_at=None) as call):
+            return PartDone(event.index, replace(call, created_at=now()))
+        case _:
+            return event
 
 
 def _why(guard: Guard, lease: Lease) -> tuple[CancelReason | None, Preclassified | None]:

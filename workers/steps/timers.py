@@ -12,6 +12,8 @@ class TimerName(StrEnum):
 
     STARTUP = "startup"  # from the opening of the request to the first part
     SILENCE = "silence"  # between two parts
+    TOOL = "tool"  # from the start of a tool to its end
+    GRACE = "grace"  # from telling tools to stop to leaving them behind
 
 
 class Timer(Protocol):

@@ -1,13 +1,16 @@
 """Begin a step: take the lease of a chat that is due, and load what the model may see."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.chats import message_store
+from shared.chats import ledger_store, message_store
+from shared.chats.calls import OpenCall, open_calls
 from shared.chats.change import Change
 from shared.chats.drive.fail import fail
 from shared.chats.drive.fence import Fence
 from shared.chats.errors import WorkerDead
+from shared.chats.ledger_store import RunKey, ToolRun
 from shared.chats.record import Chat
 from shared.chats.states import Move, Status
 from shared.chats.store import LockedForBegin
@@ -24,7 +27,8 @@ LONGEST_COUNTDOWN = timedelta(minutes=10)
 class Begun:
     """A step that may run: its fence, the chat, and the prompt's messages, oldest first.
 
-    `queued_seconds` is how long the chat was due before this delivery.
+    `queued_seconds` is how long the chat was due before this delivery. `waiting` are the calls that
+    an earlier step has left open, `runs` what the ledger knows of them.
     """
 
     fence: Fence
@@ -33,6 +37,8 @@ class Begun:
     messages: tuple[Message, ...]
     steps: int
     chain_disabled: bool
+    waiting: tuple[OpenCall, ...] = ()
+    runs: Mapping[RunKey, ToolRun] = field(default_factory=dict[RunKey, ToolRun])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,7 @@ def begin(
     queued_seconds = _due_for(change)
     _take(change, worker_id, lease_id)
     messages = message_store.load_prompt(change.connection, chat.id)
+    waiting = open_calls([row for row in messages if row.turn_id == chat.current_turn_id])
     return Begun(
         fence=Fence(history_version=chat.history_version, lease_id=lease_id),
         queued_seconds=queued_seconds,
@@ -82,6 +89,16 @@ def begin(
         messages=tuple(messages),
         steps=locked.steps,
         chain_disabled=locked.chain_disabled,
+        waiting=tuple(waiting),
+        runs=_runs(change, waiting),
+    )
+
+
+def _runs(change: Change, waiting: list[OpenCall]) -> Mapping[RunKey, ToolRun]:
+    if not waiting:
+        return {}
+    return ledger_store.load_runs(
+        change.connection, change.chat.id, {one.message_id for one in waiting}
     )
 
 

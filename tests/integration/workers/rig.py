@@ -1,8 +1,10 @@
 """Everything that a step needs of its process, on real servers, with a provider that obeys."""
 
+import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -18,7 +20,11 @@ from shared.errors.kinds import Failure
 from shared.events.buffer import recover_parts
 from shared.events.connection import open_async_redis, open_redis
 from shared.events.flusher import Flusher
+from shared.metrics.metrics import Metrics
+from shared.tools.recorder import ToolRecorder
+from shared.tools.registry import load_tools
 from tests.chats import Bench, open_bench
+from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import Puppet, StillTimers
 from workers.leases import Leases
 from workers.loop import LoopThread
@@ -29,6 +35,9 @@ from workers.steps.outcome import Outcome
 from workers.steps.recorder import Stage
 from workers.steps.run import run_step
 from workers.steps.settle import Settler
+from workers.steps.timers import TimerName
+from workers.tools.crash import pass_by
+from workers.tools.deps import ToolDeps
 
 T = TypeVar("T")
 
@@ -170,6 +179,17 @@ def _deps(
     def worker_id() -> WorkerId:
         return bench.worker_id
 
+    tools = ToolDeps(
+        slots=asyncio.Semaphore(10),
+        seconds=10.0,
+        grace_seconds=1.0,
+        start_limit=partial(timers.start, TimerName.TOOL),
+        start_grace=partial(timers.start, TimerName.GRACE),
+        now=lambda: NOW,
+        recorder=ToolRecorder(metrics=Metrics.noop(), models={MODEL.name: MODEL}),
+        reached=pass_by,
+        log=log,
+    )
     return StepDeps(
         machine=bench.machine,
         settler=Settler(
@@ -190,6 +210,9 @@ def _deps(
         worker_id=worker_id,
         new_id=uuid7,
         clock=timers.now,
+        now=lambda: NOW,
+        registry=load_tools(()),
+        tools=tools,
         recorder=notes,
         log=log,
     )

@@ -17,6 +17,7 @@ from workers.loop import LoopThread
 from workers.recovery import Recovery
 from workers.renewal import Me, Renewal
 from workers.sweep import Sweeper
+from workers.tools.crash import pass_by
 
 NEVER_SECONDS = 3600.0
 PERIOD_SECONDS = 2.0
@@ -95,6 +96,7 @@ def open_watch(
         renewal=renewal,
         counter=counts,
         tools=ToolRecorder(metrics=Metrics(CollectorRegistry()), models={}),
+        reached=pass_by,
         period_seconds=NEVER_SECONDS,
         lost_seconds=NEVER_SECONDS,
         death_seconds=DEATH_SECONDS,

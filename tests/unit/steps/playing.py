@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 from shared.chats.types import ChatId, Episode, LeaseId
 from shared.events.episode import Cap
 from shared.events.writer import EpisodeWriter
+from tests.unit.steps.ending import NOW
 from workers.leases import Lease
 from workers.providers.base import PromptMessage, Request, StreamEvent
 from workers.steps.guard import Guard, Patience
@@ -123,6 +124,7 @@ class Playing:
                 writer=writer,
                 guard=Guard(timers, patience, "p"),
                 timers=timers,
+                now=lambda: NOW,
             )
         )
         opened = asyncio.create_task(puppet.opened.wait())

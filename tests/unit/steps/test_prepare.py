@@ -112,17 +112,15 @@ def test_an_unanswered_call_gets_an_error_right_after_its_row() -> None:
 def test_only_the_call_without_a_result_gets_one() -> None:
     calls = _row(Role.ASSISTANT, _call("a"), _call("b"))
     results = _row(Role.TOOL, _result("a"))
-    assert _sent(ASK, calls, results) == _as_sent(ASK, calls, _row(Role.TOOL, _lost("b")), results)
+    both = _row(Role.TOOL, _result("a"), _lost("b"))
+    assert _sent(ASK, calls, results) == _as_sent(ASK, calls, both)
 
 
-def test_results_in_rows_of_their_own_answer_too() -> None:
-    rows = [
-        ASK,
-        _row(Role.ASSISTANT, _call("a"), _call("b")),
-        _row(Role.TOOL, _result("b")),
-        _row(Role.TOOL, _result("a")),
-    ]
-    assert _sent(*rows) == _as_sent(*rows)
+def test_results_in_rows_of_their_own_go_out_together_in_call_order() -> None:
+    calls = _row(Role.ASSISTANT, _call("a"), _call("b"))
+    late, early = _row(Role.TOOL, _result("b")), _row(Role.TOOL, _result("a"))
+    together = _row(Role.TOOL, _result("a"), _result("b"))
+    assert _sent(ASK, calls, late, early) == _as_sent(ASK, calls, together)
 
 
 def test_what_the_provider_runs_itself_is_left_to_it() -> None:

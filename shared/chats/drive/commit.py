@@ -1,0 +1,50 @@
+"""Put an answer with calls into the history before any of them runs: a crash then finds them."""
+
+from dataclasses import dataclass
+
+from shared.chats.change import Change
+from shared.chats.drive.fence import Fence
+from shared.chats.drive.settle import Rows, Settlement, finish_interruption
+from shared.chats.errors import StaleFence
+from shared.chats.states import Move, Status
+from shared.chats.types import Episode, MessageId, NewMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The calls stand in the history; the step goes on under this fence, in this episode."""
+
+    fence: Fence
+    message_id: MessageId
+    episode: Episode
+
+
+def commit_calls(
+    change: Change, fence: Fence, answer: NewMessage, if_stopped: Rows
+) -> Committed | Settlement:
+    """Insert the answer and keep the lease; a stopped step ends here, with `if_stopped`.
+
+    Raises `StaleFence`. Once more after a COMMIT whose answer was lost, it finds what it wrote.
+    """
+    chat = change.chat
+    if chat.lease_id == fence.lease_id and chat.history_version != fence.history_version:
+        # Under this lease nobody else changes the history: it is this very commit that did.
+        change.unchanged = True
+        return Committed(
+            fence=Fence(history_version=chat.history_version, lease_id=fence.lease_id),
+            message_id=chat.last_message_id,
+            episode=chat.episode,
+        )
+    fence.check(change)
+    if chat.status is Status.INTERRUPTING:
+        finish_interruption(change, if_stopped, Move.FINISH_INTERRUPTION)
+        return Settlement(move=Move.FINISH_INTERRUPTION)
+    if chat.status is not Status.RUNNING:
+        raise StaleFence
+    [message_id] = change.insert([answer])
+    change.go(Move.COMMIT_CALLS, Status.RUNNING)
+    return Committed(
+        fence=Fence(history_version=chat.snapshot_version, lease_id=fence.lease_id),
+        message_id=message_id,
+        episode=Episode(history_version=chat.snapshot_version, attempt=0),
+    )

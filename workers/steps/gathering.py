@@ -1,0 +1,45 @@
+"""Puts the results that follow an answer into one message, in the order of its calls. Pure.
+
+They come from tools and clients, each in its own time and in a row of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from shared.chats.types import Part, Role, ToolCallPart, ToolResultPart
+from workers.providers.base import PromptMessage
+
+
+def gather(messages: Sequence[PromptMessage]) -> list[PromptMessage]:
+    """Return the messages with each answer's results together, right behind it."""
+    gathered: list[PromptMessage] = []
+    places: dict[str, int] = {}
+    for message in messages:
+        last = gathered[-1] if gathered else None
+        if not _has_results_only(message):
+            places = _places(message.parts)
+            gathered.append(message)
+        elif last is not None and _has_results_only(last):
+            parts = (*last.parts, *message.parts)
+            gathered[-1] = replace(message, parts=_in_order(parts, places))
+        else:
+            gathered.append(replace(message, parts=_in_order(message.parts, places)))
+    return gathered
+
+
+def _has_results_only(message: PromptMessage) -> bool:
+    results = all(isinstance(part, ToolResultPart) for part in message.parts)
+    return message.role is Role.TOOL and results
+
+
+def _places(parts: Sequence[Part]) -> dict[str, int]:
+    ids = [part.tool_call_id for part in parts if isinstance(part, ToolCallPart)]
+    return {call_id: place for place, call_id in enumerate(ids)}
+
+
+def _in_order(parts: Sequence[Part], places: Mapping[str, int]) -> tuple[Part, ...]:
+    def place(part: Part) -> int:
+        known = isinstance(part, ToolResultPart)
+        return places.get(part.tool_call_id, len(places)) if known else len(places)
+
+    return tuple(sorted(parts, key=place))

@@ -1,0 +1,75 @@
+"""What running tools need: of their process, of their step, and of the ledger."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from structlog.stdlib import BoundLogger
+
+from shared.chats.drive.ledger import Claimed, Known
+from shared.chats.ledger_store import RunState
+from shared.chats.types import ChatId, MessageId, ToolResultPart, TurnId
+from shared.tools.recorder import ToolRecorder
+from workers.tools.crash import Reached
+from workers.tools.run import Call
+
+
+class Timer(Protocol):
+    """A running timer."""
+
+    def cancel(self) -> None:
+        """Stop it; harmless when it has fired."""
+        ...
+
+
+StartTimer = Callable[[float, Callable[[], None]], Timer]
+"""Calls something on the loop after so many seconds."""
+
+
+class StepLedger(Protocol):
+    """The ledger as one step may write it, from any thread. Goes on through an outage.
+
+    Both raise `StaleFence`, `ChatNotFound` and what the database raises; `claim` also
+    `StepStopped` and `WorkerDead`.
+    """
+
+    def claim(self, call: Call) -> Claimed | Known:
+        """Claim a call before it runs."""
+        ...
+
+    def record(self, call: Call, result: ToolResultPart, state: RunState) -> None:
+        """Write down what came of a claimed call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Whose calls these are. `model` is the name of the model that will read the results."""
+
+    chat_id: ChatId
+    message_id: MessageId
+    turn_id: TurnId | None
+    owner: str
+    labels: Mapping[str, str]
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDeps:
+    """What runs of tools need of their process; `slots` bounds how many go on at once.
+
+    `seconds` is the time limit of tools that have none of their own, `grace_seconds` how long
+    those that are told to stop are waited for.
+    """
+
+    slots: asyncio.Semaphore
+    seconds: float
+    grace_seconds: float
+    start_limit: StartTimer
+    start_grace: StartTimer
+    now: Callable[[], datetime]
+    recorder: ToolRecorder
+    reached: Reached
+    log: BoundLogger
