@@ -237,6 +237,8 @@ class Hub:
         while True:
             await self._sleep(self._compare_in)
             asked = list(self._posts.items())
+            if not asked:
+                continue
             try:
                 versions = await self._reads.versions([chat_id for chat_id, _ in asked])
             except Exception as error:
