@@ -42,8 +42,8 @@ class LocalSettings:
     @property
     def wanted_connections(self) -> int:
         """The connections PostgreSQL must allow for this fleet, 100 at least."""
-        worker, api = self.common.worker_pool_size + 1, self.common.api_pool_size + 1
-        return max(100, api + self.workers * worker + SPARE_CONNECTIONS)
+        wanted = self.common.wanted_connections(api=1, workers=self.workers)
+        return max(100, wanted + SPARE_CONNECTIONS)
 
     def of_children(self, urls: Mapping[str, str]) -> "ChildSettings":
         """The settings the children see, with the URLs of our own servers filled in."""

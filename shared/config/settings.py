@@ -110,10 +110,15 @@ class Settings(BaseModel):
         parts = urlsplit(self.database_url.get_secret_value())
         return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
 
+    def wanted_connections(self, *, api: int, workers: int) -> int:
+        """Return how many connections so many processes may open together."""
+        # One more each: a worker's for its renewals, an API process's for its start.
+        an_api = self.api_pool_size + self.stream_pool_size + 1
+        return api * an_api + workers * (self.worker_pool_size + 1)
+
     def check_connections(self, max_connections: int, *, api: int, workers: int) -> None:
         """Raise `SettingsError` if the pools of so many processes exceed what PostgreSQL allows."""
-        # A worker holds one more for its renewals, an API process one more for its stream reads.
-        wanted = api * (self.api_pool_size + 1) + workers * (self.worker_pool_size + 1)
+        wanted = self.wanted_connections(api=api, workers=workers)
         if wanted + _CONNECTIONS_KEPT_FREE > max_connections:
             raise SettingsError(
                 f"{wanted} database connections are wanted by {api} API and {workers} worker"
