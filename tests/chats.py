@@ -104,7 +104,15 @@ PASSING = Failure(kind=ErrorKind.OVERLOADED, retryable=True, provider="openai", 
 LONG_SECONDS = 3600.0
 """Longer than any test takes, however slow its machine is."""
 
-_TABLES = ("chats", "turns", "messages", "queued_messages")
+_TABLES = {"chats": "id", "turns": "chat_id", "messages": "chat_id", "queued_messages": "chat_id"}
+_ROWS = text(
+    "SELECT "
+    + ", ".join(
+        f"(SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.id), '[]') FROM {table} t"
+        f" WHERE {column} = :id)"
+        for table, column in _TABLES.items()
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,15 +196,9 @@ class Bench:
 
     def rows(self, chat_id: ChatId) -> dict[str, list[JsonObject]]:
         """Return everything that is stored of a chat."""
-        found: dict[str, list[JsonObject]] = {}
         with self.engine.connect() as connection:
-            for table in _TABLES:
-                column = "id" if table == "chats" else "chat_id"
-                statement = text(
-                    f"SELECT to_jsonb(t) FROM {table} t WHERE {column} = :id ORDER BY t.id"
-                )
-                found[table] = list(connection.execute(statement, {"id": chat_id}).scalars())
-        return found
+            row = connection.execute(_ROWS, {"id": chat_id}).one()
+        return dict(zip(_TABLES, row, strict=True))
 
 
 def open_bench(engine: Engine, *, limits: Limits | None = None) -> Bench:

@@ -13,6 +13,7 @@ from shared.chats.admit.send import send
 from shared.chats.admit.tool_results import ClientResult, Submission, submit_tool_results
 from shared.chats.change import Change
 from shared.chats.drive.action import expire_action
+from shared.chats.drive.commit import commit_calls
 from shared.chats.drive.recover import (
     recover_interrupting,
     recover_running,
@@ -89,6 +90,16 @@ def _require_action(standing: Standing) -> Ending:
     return RequireAction(rows=(row,), calls=calls)
 
 
+def _commit(bench: Bench, standing: Standing) -> object:
+    kept = (answer("partial", turn_id=standing.turn_id),)
+    return bench.machine.update(
+        standing.chat_id,
+        lambda change: commit_calls(
+            change, standing.fence, call_row(standing.turn_id, "a", "b"), kept
+        ),
+    ).value
+
+
 def _queued(standing: Standing) -> QueuedId:
     return standing.queued[-1] if standing.queued else MISSING
 
@@ -130,6 +141,7 @@ PERFORM: Mapping[Move, Perform] = {
     Move.SUBMIT_TOOL_RESULTS: _submit,
     Move.BEGIN: _deliver,
     Move.FAIL_LOST: _deliver,
+    Move.COMMIT_CALLS: _commit,
     Move.SETTLE_MORE: _settle(lambda at: More(rows=(answer(turn_id=at.turn_id),))),
     Move.SETTLE_FINISH: _settle(lambda at: Finish(rows=(answer(turn_id=at.turn_id),))),
     Move.RECORD_RETRY: _settle(lambda _: Failed(failure=PASSING)),
