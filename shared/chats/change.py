@@ -155,8 +155,7 @@ class Change:
 
     def seal(self) -> None:
         """Stamp versions and write the chat and its turns."""
-        if not (self.before.status in LEASED and self.chat.status in LEASED):
-            # A lease is booked in one piece, at its end, when its step knows what it did.
+        if self._left_a_phase:
             self.book()
         seal_versions(
             self.before, self.chat, history=self.history_changed, queue=self.queue_changed
@@ -164,6 +163,13 @@ class Change:
         self.chat.updated_at = self.now
         store.write(self.connection, self.before, self.chat, self.turn_changes)
         self.announce()
+
+    @property
+    def _left_a_phase(self) -> bool:
+        before, after = self.before.status, self.chat.status
+        # A lease is booked in one piece, at its end, when its step knows what it did. In a status
+        # that stays, `phase_since` goes on telling since when: the age of waiting chats.
+        return after is not before and not (before in LEASED and after in LEASED)
 
     def announce(self) -> None:
         """Tell the watchers that there is something to read."""
