@@ -10,6 +10,7 @@ from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
+from tests.journeys.tooling import declare_tools
 from tests.servers import copied_database
 
 MakeFleet = Callable[..., Fleet]
@@ -43,6 +44,25 @@ def fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
         Fleet(database_url, valkey.url, folder) as fleet,
     ):
         yield fleet.start(apis=1, workers=2)
+
+
+@pytest.fixture(scope="session")
+def tool_fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The fleet of all tests that leave it alive and need the tools of `tests.journeys.kit`."""
+    folder = tmp_path_factory.mktemp("tool_fleet")
+    settings = {"STEPWELL_CONFIG": str(declare_tools(folder))}
+    with (
+        copied_database(postgres) as database_url,
+        Valkey(folder / "valkey", fast=True) as valkey,
+        Fleet(database_url, valkey.url, folder, settings) as fleet,
+    ):
+        yield fleet.start(apis=1, workers=2)
+
+
+@pytest.fixture
+def mortal_tool_fleet(make_fleet: MakeFleet, tmp_path: Path) -> Fleet:
+    """The same for one test, which may end its processes; they are not started yet."""
+    return make_fleet(STEPWELL_CONFIG=str(declare_tools(tmp_path)))
 
 
 @pytest.fixture(scope="session")
