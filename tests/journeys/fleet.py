@@ -20,9 +20,10 @@ import psycopg
 
 from local.ports import random_free
 from local.server import Server
+from tests.journeys.replay import Replay
 from tests.journeys.sse import Stream
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 POLL_SECONDS = 0.02
 
 TENTH = {
@@ -101,6 +102,7 @@ class Fleet:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict[str, str])
     key: str = field(default_factory=lambda: "swk_" + secrets.token_urlsafe(32))
+    worker_module: str = "workers"
     apis: list[Process] = field(default_factory=list[Process])
     workers: list[Process] = field(default_factory=list[Process])
 
@@ -204,6 +206,19 @@ class Fleet:
         page = self.ask("GET", f"/v1/chats/{chat_id}/messages?after_id=0&limit=200")
         return page["items"]
 
+    def check_agrees(self, chat_id: str, replay: Replay) -> None:
+        """Assert that a client who read the stream knows what the API says at the end."""
+        assert replay.faults == []
+        chat = self.ask("GET", f"/v1/chats/{chat_id}")
+        assert [message for _, message in sorted(replay.messages.items())] == self.transcript(
+            chat_id
+        )
+        assert replay.queue == self.ask("GET", f"/v1/chats/{chat_id}/queue")["items"]
+        assert replay.status == chat["status"]
+        assert replay.title == chat["title"]
+        assert replay.error_now == chat.get("last_error")
+        assert replay.preview == {}
+
     def metric(self, process: Process, name: str) -> float:
         """Return the sum of a metric's samples at one process."""
         connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=10)
@@ -245,7 +260,7 @@ class Fleet:
     def _spawn_worker(self, settings: dict[str, str]) -> Process:
         port = random_free()
         own = {"STEPWELL_WORKER_METRICS_PORT": str(port), **settings}
-        self.workers.append(self._spawn("workers", own, port))
+        self.workers.append(self._spawn(self.worker_module, own, port))
         return self.workers[-1]
 
     def _spawn(self, module: str, settings: dict[str, str], port: int) -> Process:

@@ -52,6 +52,11 @@ class Replay:
             case _:
                 pass
 
+    @property
+    def error_now(self) -> dict[str, Any] | None:
+        """What a client shows as the chat's error: the last one, while it stands."""
+        return self.error if self.status == "error" else None
+
     def texts(self) -> list[tuple[str, str]]:
         """Return role and text of every message, in order."""
         return [
