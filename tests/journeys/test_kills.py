@@ -52,19 +52,19 @@ def test_every_turn_is_answered_once_through_random_kills(
     dice = random.Random(seed)
     fleet = make_fleet().start(apis=1, workers=load.workers)
     with ExitStack() as stack:
-        chats = [_start_chat(fleet, dice, stack, load.turns) for _ in range(load.chats)]
+        chats = [start_chat(fleet, dice, stack, load.turns) for _ in range(load.chats)]
         _kill_again_and_again(fleet, dice, load.kills)
         for chat in chats:
             chat.stream.wait_for_end(120)
     for chat in chats:
-        _check(fleet, chat)
+        check_chat(fleet, chat)
     silences = [chat.stream.longest_silence() for chat in chats]
     print(f"longest silence {max(silences):.2f} s, median {median(silences):.2f} s")
     assert max(silences) < LONGEST_SILENCE_SECONDS
     assert fleet.rows("SELECT id FROM chats WHERE lease_id IS NOT NULL") == []
 
 
-def _start_chat(fleet: Fleet, dice: random.Random, stack: ExitStack, turns: int) -> Busy:
+def start_chat(fleet: Fleet, dice: random.Random, stack: ExitStack, turns: int) -> Busy:
     lengths = [dice.randrange(10, 60) for _ in range(turns)]
     contents = [script(slowly(f"{n} ", n, 0.05)) for n in lengths]
     chat = fleet.new_chat(contents[0])
@@ -88,7 +88,7 @@ def _kill_again_and_again(fleet: Fleet, dice: random.Random, kills: int) -> None
         fleet.start_worker()
 
 
-def _check(fleet: Fleet, chat: Busy) -> None:
+def check_chat(fleet: Fleet, chat: Busy) -> None:
     replay = Replay().take_all(chat.stream.events)
     assert replay.faults == []
     assert replay.ended_turns == [(turn, "finished") for turn in chat.turns]
