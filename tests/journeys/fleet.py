@@ -135,13 +135,13 @@ class Fleet:
 
     def start_worker(self, **settings: str) -> Process:
         """Start a worker process and wait until it is registered."""
-        process = self._spawn_worker(settings)
+        process = self.spawn_worker(settings)
         self._wait_until_serving(process, "/metrics")
         return process
 
     def start(self, *, apis: int = 1, workers: int = 1) -> Self:
         """Start so many of each, together."""
-        spawned = [(self._spawn_worker({}), "/metrics") for _ in range(workers)]
+        spawned = [(self.spawn_worker({}), "/metrics") for _ in range(workers)]
         spawned += [(self._spawn_api(), "/readyz") for _ in range(apis)]
         for process, path in spawned:
             self._wait_until_serving(process, path)
@@ -257,7 +257,8 @@ class Fleet:
         self.apis.append(self._spawn("api", {"STEPWELL_PORT": str(port)}, port))
         return self.apis[-1]
 
-    def _spawn_worker(self, settings: dict[str, str]) -> Process:
+    def spawn_worker(self, settings: dict[str, str]) -> Process:
+        """Start a worker process and do not wait for it."""
         port = random_free()
         own = {"STEPWELL_WORKER_METRICS_PORT": str(port), **settings}
         self.workers.append(self._spawn(self.worker_module, own, port))

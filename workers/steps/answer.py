@@ -1,6 +1,7 @@
 """Collects a stream's events into the parts of an answer, finished or broken off. Pure."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import orjson
@@ -48,13 +49,32 @@ class Answer:
     def parts(self) -> tuple[Part, ...]:
         """Every part in its place; one without an end holds what has come of it."""
         places = sorted({*self._growing, *self._done})
-        return tuple(self._done.get(place) or _broken(self._growing[place]) for place in places)
+        return _told_apart(
+            self._done.get(place) or _broken(self._growing[place]) for place in places
+        )
 
     def _grow(self, index: int, event: TextDelta | ReasoningDelta | CallDelta, piece: str) -> None:
         growing = self._growing.get(index)
         if growing is None:
             growing = self._growing[index] = _Growing(event)
         growing.pieces.append(piece)
+
+
+def _told_apart(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Give a call an id of its own where a model has given the same one twice in an answer."""
+    seen: set[str] = set()
+    told: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolCallPart) and not part.provider_executed:
+            fresh = part.tool_call_id
+            while fresh in seen:
+                fresh = f"{fresh}_again"
+            seen.add(fresh)
+            if fresh != part.tool_call_id:
+                # What goes back to the provider byte for byte would have the old one.
+                part = replace(part, tool_call_id=fresh, provider_metadata=None)
+        told.append(part)
+    return tuple(told)
 
 
 def _broken(growing: _Growing) -> Part:
