@@ -53,7 +53,7 @@ def _message_values(
         "author": row.author,
         "metadata": row.metadata,
         "model": row.model,
-        "provider_response_id": row.provider_response_id,
+        "provider_response_id": codec.storable(row.provider_response_id),
         "created_at": now,
         **usage,
     }

@@ -31,6 +31,8 @@ def make_engine(
         pool_pre_ping=True,
         json_serializer=_dump,
         json_deserializer=orjson.loads,
+        # An error's text ends up in logs, and what people and models say does not belong there.
+        hide_parameters=True,
         connect_args={
             "options": _SERVER_LIMITS,
             "application_name": name,

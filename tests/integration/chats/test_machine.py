@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, StatementError
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
@@ -187,6 +187,18 @@ def test_a_chat_that_can_not_be_created_leaves_nothing(bench: Bench) -> None:
     assert none.recorder.sent == []
 
 
+def test_what_was_said_does_not_get_into_an_error_of_the_database(bench: Bench) -> None:
+    standing = put(bench, Status.RUNNING)
+    row = answer("a secret", turn_id=standing.turn_id)
+    with pytest.raises(StatementError) as error:
+        bench.settle(
+            standing.chat_id,
+            standing.fence,
+            Finish(rows=(replace(row, author="\x00"),)),
+        )
+    assert "a secret" not in repr(error.value) + str(error.value)
+
+
 LEASED_ROW = {"lease_id": str(uuid7()), "worker_id": str(uuid7())}
 
 
@@ -251,6 +263,7 @@ def test_what_a_model_says_can_always_be_stored(bench: Bench, text: str) -> None
     standing = put(bench, Status.RUNNING)
     row = replace(
         answer(turn_id=standing.turn_id),
+        provider_response_id=text,
         content=(
             TextPart(text=text, provider_metadata={text: [text, {"deep": text}]}),
             ToolCallPart(tool_call_id="c", tool_name="look", args={"said": [text]}),
