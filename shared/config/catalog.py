@@ -91,6 +91,7 @@ class Catalog:
     providers: Mapping[str, ProviderConfig]
     models: Mapping[str, Model]
     default_model: str
+    title_model: str | None = None
     tool_modules: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -140,18 +141,27 @@ def _catalog(file: CatalogFile, path: Path, text: str, environ: Mapping[str, str
     ]
     if not file.models:
         faults.append(f"{path}:1: models: none is declared: add a [models.<name>] table")
-    elif file.default_model is not None and file.default_model not in file.models:
-        what = f"there is no model {file.default_model!r}: name one of {_names(file.models)}"
-        faults.append(fault(path, text, ("default_model",), what))
+    else:
+        faults += _unknown_models(file, path, text)
     if faults:
         raise CatalogError("\n".join(faults))
     return Catalog(
         providers=MappingProxyType(providers),
         models=MappingProxyType({n: _model(n, table) for n, table in file.models.items()}),
         default_model=file.default_model or next(iter(file.models)),
+        title_model=file.title_model,
         tool_modules=tuple(file.tools.modules),
         warnings=tuple(_warning(p) for p in providers.values() if _lacks_key(p)),
     )
+
+
+def _unknown_models(file: CatalogFile, path: Path, text: str) -> list[str]:
+    named = {"default_model": file.default_model, "title_model": file.title_model}
+    return [
+        fault(path, text, (key,), f"there is no model {name!r}: name one of {_names(file.models)}")
+        for key, name in named.items()
+        if name is not None and name not in file.models
+    ]
 
 
 def _provider(name: str, table: ProviderTable, environ: Mapping[str, str]) -> ProviderConfig:

@@ -81,6 +81,7 @@ class CatalogFile(_Table):
     """The whole file."""
 
     default_model: str | None = None
+    title_model: str | None = None
     providers: dict[str, ProviderTable] = Field(default_factory=dict[str, ProviderTable])
     models: dict[str, ModelTable] = Field(default_factory=dict[str, ModelTable])
     tools: ToolsTable = Field(default_factory=ToolsTable)

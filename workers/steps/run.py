@@ -13,6 +13,7 @@ from workers.steps.deps import StepDeps
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 from workers.steps.recorder import Stage
 from workers.steps.settle import is_passing
+from workers.steps.title import improve_title
 
 _BEGIN_AGAIN_SECONDS = 1.0
 
@@ -70,6 +71,8 @@ def _run(deps: StepDeps, lease: Lease, begun: Begun) -> Outcome:
     settlement = go_on(deps, lease, begun) if begun.waiting else answer(deps, lease, begun)
     if settlement is None:
         return Stale()
+    if settlement.move is Move.SETTLE_FINISH:
+        improve_title(deps, begun)
     if settlement.retry_in_seconds is not None:
         return RetryLater(delay_seconds=settlement.retry_in_seconds)
     return Settled()
