@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from signal import Signals
 from typing import Protocol
 
 from local.child import Child
@@ -91,8 +92,10 @@ class Keeper:
             if self._child is not None:
                 await self._child.wait()
                 lived = self._tools.clock() - self._started_at
-                self._failures = 0 if lived >= STABLE_SECONDS else self._failures
                 status = await self._end()
+                # Whoever was killed from outside has not failed, however often that happens.
+                if lived >= STABLE_SECONDS or status == -Signals.SIGKILL:
+                    self._failures = 0
                 await self._pause(f"ended after {lived:.1f} s ({ending(status)})")
             try:
                 await self._launch()

@@ -19,7 +19,8 @@ from tests.journeys.fleet import Fleet, Process, eventually
 from tests.journeys.test_kills import FULL, LONGEST_SILENCE_SECONDS, check_chat, start_chat
 
 READY_SECONDS = 90.0
-PAUSE_SECONDS = (1.0, 4.0)
+PAUSE_SECONDS = (0.5, 3.0)
+WORKERS = 2
 
 
 class Supervised:
@@ -62,6 +63,12 @@ class Supervised:
         """Return the pids of the workers that run; one that is being replaced has none."""
         return [pid for pid in self.told()["pids"]["workers"] if pid is not None]
 
+    def complete(self) -> bool:
+        """Say whether every worker is there and takes work."""
+        pids = self.workers()
+        live = self.fleet.rows("SELECT pid FROM workers WHERE dead_at IS NULL")
+        return len(pids) == WORKERS and {pid for (pid,) in live} >= set(pids)
+
     def stop(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
         self.popen.wait(60)
@@ -86,8 +93,8 @@ def test_every_turn_is_answered_once_under_the_supervisor(supervised: Supervised
         for _ in range(FULL.kills):
             # The pause is part of the load: it spreads the kills over the steps.
             time.sleep(dice.uniform(*PAUSE_SECONDS))
-            pids = eventually(supervised.workers, "a worker runs")
-            os.kill(dice.choice(pids), signal.SIGKILL)
+            eventually(supervised.complete, "both workers are registered", seconds=READY_SECONDS)
+            os.kill(dice.choice(supervised.workers()), signal.SIGKILL)
         for chat in chats:
             chat.stream.wait_for_end(240)
     for chat in chats:
