@@ -6,8 +6,8 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 UV ?= uv
 
-# Test processes: the tests wait more than they compute, so a few more than there are cores.
-JOBS ?= 4
+# Test processes: the tests wait more than they compute, so one more than two cores.
+JOBS ?= 3
 LOCK = $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
