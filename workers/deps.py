@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -125,17 +126,21 @@ class WorkerDeps:
         self._leases.cancel_all(CancelReason.DRAIN)
 
     def stop(self) -> None:
-        """Stop what was started and mark the worker dead, last."""
-        self._sweeper.stop()
-        if self._traffic is not None:
-            self._loop.run(self._traffic.close())
-        # The renewal pings the loop, so it ends first; the row is marked when nothing runs.
-        self._renewal.stop_renewing()
-        self._loop.stop()
-        self._renewal.deregister()
-        self._redis.close()
-        self._database.dispose()
-        self._own_database.dispose()
+        """Stop what was started and mark the worker dead, last; all of it, whatever fails."""
+        with ExitStack() as last_first:
+            last_first.callback(self._own_database.dispose)
+            last_first.callback(self._database.dispose)
+            last_first.callback(self._redis.close)
+            last_first.callback(self._renewal.deregister)
+            last_first.callback(self._loop.stop)
+            # The renewal pings the loop, so it ends first; the row is marked when nothing runs.
+            last_first.callback(self._renewal.stop_renewing)
+            if self._traffic is not None:
+                last_first.callback(self._close, self._traffic)
+            last_first.callback(self._sweeper.stop)
+
+    def _close(self, traffic: Traffic) -> None:
+        self._loop.run(traffic.close())
 
     def _renamed(self, worker_id: WorkerId) -> None:
         if self._traffic is not None:
