@@ -85,11 +85,14 @@ class ChatDialect:
         """A delta."""
         return _chat(b'{"content":"%s"}' % text.encode())
 
-    def call(self) -> bytes:
-        """A call of a tool that no chat offers: its result is an error, and costs nothing."""
-        call = (
-            b'{"index":0,"id":"call","type":"function","function":{"name":"hop","arguments":"{}"}}'
-        )
+    def call(self, number: int) -> bytes:
+        """A call of a tool that no chat offers: its result is an error, and costs nothing.
+
+        No two are the same: a model that repeats itself is stopped.
+        """
+        args = b'"{\\"number\\": %d}"' % number
+        function = b'{"name":"hop","arguments":%s}' % args
+        call = b'{"index":0,"id":"call-%d","type":"function","function":%s}' % (number, function)
         return _chat(b'{"tool_calls":[%s]}' % call)
 
     def end(self, reason: bytes = b"stop") -> bytes:

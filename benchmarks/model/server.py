@@ -85,8 +85,9 @@ class ModelProtocol(asyncio.Protocol):
             return
         if plan.hops:
             self._hops.asked(now)
-        if results_in(body) < plan.hops:
-            self._hop()
+        made = results_in(body)
+        if made < plan.hops:
+            self._hop(made)
         elif plan.hops:
             dialect = ChatDialect()
             text = dialect.piece(self._hops.told())
@@ -94,9 +95,9 @@ class ModelProtocol(asyncio.Protocol):
         else:
             self._stream(plan, MessagesDialect() if b" /v1/messages " in head else ChatDialect())
 
-    def _hop(self) -> None:
+    def _hop(self, made: int) -> None:
         dialect = ChatDialect()
-        events = dialect.start() + dialect.call() + dialect.end(b"tool_calls")
+        events = dialect.start() + dialect.call(made) + dialect.end(b"tool_calls")
         self._write(_HEAD + _chunk(events) + _LAST_CHUNK)
         self._hops.ended(self._clock())
 
