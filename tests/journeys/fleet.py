@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from local.ports import random_free
+from local.process import Command, spawn
 from local.server import Server
 from tests.journeys.replay import Replay
 from tests.journeys.sse import Stream
@@ -266,14 +267,16 @@ class Fleet:
 
     def _spawn(self, module: str, settings: dict[str, str], port: int) -> Process:
         log = self.folder / f"{module}-{port}.log"
+        command = Command(
+            argv=(sys.executable, "-m", module),
+            environment=self._environment(settings),
+            folder=Path.cwd(),
+            # A test run that is killed itself leaves nothing behind.
+            death_signal=signal.SIGKILL,
+            stop=(),
+        )
         with log.open("ab") as file:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", module],
-                env=self._environment(settings),
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
+            popen = spawn(command, file)
         return Process(popen, port, log)
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
