@@ -59,6 +59,7 @@ class Model:
     losses: int = 0
     due: bool = True
     lease: int | None = None
+    committed: int | None = None
     calls: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -163,7 +164,21 @@ class Model:
         if self.losses >= self.max_losses:
             self._fail()
             return False
-        self.status, self.lease = Status.RUNNING, lease
+        self.status, self.lease, self.committed = Status.RUNNING, lease, None
+        return True
+
+    def commit_calls(self, lease: int, following: int, said: Row, calls: list[str]) -> bool:
+        """Return whether the calls are committed now; `following` is the number to go on under."""
+        if lease == self.committed and self.lease is not None:
+            return False
+        if lease != self.lease:
+            raise Refused(Refusal.STALE)
+        if self.status is Status.INTERRUPTING:
+            self.finish_interruption(said, calls)
+            return False
+        self._say(said)
+        self.calls = calls
+        self.committed, self.lease = lease, following
         return True
 
     def settle(self, lease: int, ending: str, said: Row | None, calls: list[str]) -> None:
@@ -181,6 +196,10 @@ class Model:
                 self._next(Status.WAITING)
             case "more":
                 self._say(said)
+                self.status = Status.PENDING
+            case "results":
+                self._say(said)
+                self.calls = []
                 self.status = Status.PENDING
             case "require_action":
                 self._say(said)
@@ -202,7 +221,7 @@ class Model:
         if lease != self.lease:
             raise Refused(Refusal.STALE)
         if self.status is Status.INTERRUPTING:
-            self.finish_interruption(said, [])
+            self.finish_interruption(said, self.calls)
             return
         self.lease = None
         self.losses += 1
@@ -258,13 +277,17 @@ class Model:
             self.turns[self.current] = status
 
     def _stop(self) -> None:
-        if self.calls:
-            assert self.current is not None
-            self.history.append(("tool", self.current, ",".join(self.calls)))
-            self.calls = []
+        self._answer_the_rest()
         self._end(TurnStatus.INTERRUPTED)
 
+    def _answer_the_rest(self) -> None:
+        if self.calls:
+            assert self.current is not None
+            self._say(("tool", self.current, ",".join(self.calls)))
+            self.calls = []
+
     def _fail(self) -> None:
+        self._answer_the_rest()
         self._end(TurnStatus.FAILED)
         self.due = True
         if self.goes_on:
