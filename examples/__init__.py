@@ -1,0 +1,1 @@
+"""Examples for operators: they are loaded and run by tests."""
