@@ -23,7 +23,10 @@ class Ran:
 
 
 class Runner:
-    """The calls of one step. Lives on the loop; only the tools themselves are elsewhere."""
+    """The calls of one step. Lives on the loop; only the tools themselves are elsewhere.
+
+    `runs` are those that were started.
+    """
 
     def __init__(
         self, deps: ToolDeps, attempt: Attempt, show: Callable[[int, ToolResultPart], None]
@@ -33,7 +36,7 @@ class Runner:
         self._attempt = attempt
         self._show = show
         self._results: dict[int, ToolResultPart] = {}
-        self._runs: list[Run] = []
+        self.runs: list[Run] = []
         self._stopping = False
         self._lost = False
         self._over = asyncio.Event()
@@ -56,7 +59,7 @@ class Runner:
     def stop(self, grace_seconds: float) -> None:
         """Tell the tools to stop, start no more, and wait that long for those that run."""
         self._stopping = True
-        for run in self._runs:
+        for run in self.runs:
             run.cancellation.cancel()
         if self._grace is not None:
             self._grace.cancel()
@@ -80,7 +83,7 @@ class Runner:
             self._grace.cancel()
         for task in tasks:
             task.cancel()
-        for run in self._runs:
+        for run in self.runs:
             if run.give_up():
                 self._deps.log.warning("tool.abandoned", tool=run.call.tool.name)
             elif run.result is not None and run.call.index not in self._results:
@@ -91,7 +94,7 @@ class Runner:
             if self._stopping:
                 return
             run = Run(call)
-            self._runs.append(run)
+            self.runs.append(run)
             try:
                 result = await self._ended(run)
             except StepStopped:

@@ -1,0 +1,125 @@
+"""A runner with a ledger in memory and timers that only a test lets fire."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event, Lock
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from shared.chats.drive.ledger import Claimed, Known
+from shared.chats.ledger_store import RunState
+from shared.chats.types import ChatId, JsonValue, MessageId, ToolCallPart, ToolResultPart, TurnId
+from shared.config.catalog import Model
+from shared.metrics.metrics import Metrics
+from shared.tools.recorder import ToolRecorder
+from shared.tools.spec import Tool
+from tests.unit.steps.ending import NOW
+from tests.unit.steps.playing import StillTimers
+from workers.steps.timers import TimerName
+from workers.tools.attempt import Attempt
+from workers.tools.crash import pass_by
+from workers.tools.deps import About, ToolDeps
+from workers.tools.run import Call
+from workers.tools.runner import Ran, Runner
+
+LIMIT_SECONDS = 120.0
+GRACE_SECONDS = 1.0
+WAIT_SECONDS = 10.0
+SMALL = Model(name="small", provider="p", upstream_model="u", context_limit=1000)
+
+
+@dataclass(slots=True)
+class MemoryLedger:
+    """Keeps claims and results; raises what a test has put in."""
+
+    known: dict[int, ToolResultPart] = field(default_factory=dict[int, ToolResultPart])
+    claim_error: Exception | None = None
+    record_error: Exception | None = None
+    recording: Event | None = None
+    claimed: list[int] = field(default_factory=list[int])
+    ended: dict[int, RunState] = field(default_factory=dict[int, RunState])
+    _lock: Lock = field(default_factory=Lock)
+
+    def claim(self, call: Call) -> Claimed | Known:
+        if self.claim_error is not None:
+            raise self.claim_error
+        if call.index in self.known:
+            return Known(result=self.known[call.index])
+        with self._lock:
+            self.claimed.append(call.index)
+        return Claimed()
+
+    def record(self, call: Call, result: ToolResultPart, state: RunState) -> None:
+        del result
+        if self.recording is not None:
+            assert self.recording.wait(WAIT_SECONDS)
+        if self.record_error is not None:
+            raise self.record_error
+        with self._lock:
+            self.ended.setdefault(call.index, state)
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything about one run of calls, as its test sees it."""
+
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    timers: StillTimers = field(default_factory=StillTimers)
+    slots: int = 10
+    shown: list[int] = field(default_factory=list[int])
+
+    def run(
+        self, *calls: Call, meanwhile: Callable[[Runner], Awaitable[None]] | None = None
+    ) -> Ran:
+        """Run the calls, and do something beside them."""
+
+        async def main() -> Ran:
+            runner = Runner(
+                self._deps(),
+                Attempt(deps=self._deps(), about=ABOUT, ledger=self.ledger),
+                lambda index, _: self.shown.append(index),
+            )
+            ran = asyncio.create_task(runner.run(calls))
+            if meanwhile is not None:
+                await meanwhile(runner)
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await ran
+
+        return asyncio.run(main())
+
+    def _deps(self) -> ToolDeps:
+        return ToolDeps(
+            slots=asyncio.Semaphore(self.slots),
+            seconds=LIMIT_SECONDS,
+            grace_seconds=GRACE_SECONDS,
+            start_limit=partial(self.timers.start, TimerName.TOOL),
+            start_grace=partial(self.timers.start, TimerName.GRACE),
+            now=lambda: NOW,
+            recorder=ToolRecorder(metrics=Metrics.noop(), models={"small": SMALL}),
+            reached=pass_by,
+            log=structlog.stdlib.get_logger(),
+        )
+
+
+ABOUT = About(
+    chat_id=ChatId(uuid7()),
+    message_id=MessageId(7),
+    turn_id=TurnId(uuid7()),
+    owner="ann",
+    labels={"team": "red"},
+    model="small",
+)
+
+
+def call_of(tool: Tool, index: int = 0, **arguments: object) -> Call:
+    args: Mapping[str, JsonValue] = {}
+    asked = ToolCallPart(tool_call_id=f"c{index}", tool_name=tool.name, args=args)
+    return Call(index=index, asked=asked, tool=tool, arguments=arguments)
+
+
+async def until(event: Event) -> None:
+    """Wait for a thread without stopping the loop."""
+    assert await asyncio.to_thread(event.wait, WAIT_SECONDS)

@@ -1,0 +1,336 @@
+"""Calls run side by side, in threads that can be left behind."""
+
+import asyncio
+import threading
+from threading import Event
+
+import pytest
+
+from shared.chats.calls import error_result
+from shared.chats.errors import ChatNotFound, StaleFence, StepStopped, WorkerDead
+from shared.chats.ledger_store import RunState
+from shared.tools.context import ToolContext
+from shared.tools.spec import Tool, ToolError, tool
+from tests.unit.steps.ending import NOW
+from tests.unit.tools.running import (
+    ABOUT,
+    GRACE_SECONDS,
+    LIMIT_SECONDS,
+    WAIT_SECONDS,
+    Stage,
+    call_of,
+    until,
+)
+from workers.steps.timers import TimerName
+from workers.tools.runner import Runner
+
+
+@tool
+def add(x: int, y: int) -> int:
+    """Add."""
+    return x + y
+
+
+def _blocking(begun: Event, go: Event) -> Tool:
+    @tool
+    def block() -> str:
+        """Take no notice of anything."""
+        begun.set()
+        assert go.wait(WAIT_SECONDS)
+        return "at last"
+
+    return block
+
+
+def test_a_call_is_claimed_run_recorded_and_shown() -> None:
+    stage = Stage()
+    ran = stage.run(call_of(add, 3, x=1, y=2))
+    result = ran.results[3]
+    assert (result.result, result.is_error, result.created_at) == (3, False, NOW)
+    assert (result.tool_call_id, result.tool_name) == ("c3", "add")
+    assert (stage.ledger.claimed, stage.ledger.ended) == ([3], {3: RunState.DONE})
+    assert stage.shown == [3]
+    assert not ran.lost
+    assert stage.timers.armed == []
+
+
+def test_calls_run_side_by_side() -> None:
+    barrier = threading.Barrier(3)
+
+    @tool
+    def meet() -> int:
+        """Wait for the others."""
+        return barrier.wait(WAIT_SECONDS)
+
+    ran = Stage().run(*(call_of(meet, n) for n in range(3)))
+    assert sorted(str(part.result) for part in ran.results.values()) == ["0", "1", "2"]
+
+
+def test_no_more_run_at_a_time_than_there_are_slots() -> None:
+    going, most, lock = [0], [0], threading.Lock()
+
+    @tool
+    def count() -> None:
+        """Count who is here."""
+        with lock:
+            going[0] += 1
+            most[0] = max(most[0], going[0])
+        with lock:
+            going[0] -= 1
+
+    stage = Stage(slots=1)
+    assert len(stage.run(*(call_of(count, n) for n in range(20))).results) == 20
+    assert most == [1]
+
+
+def test_a_result_that_the_ledger_has_is_not_made_again() -> None:
+    stage = Stage()
+    call = call_of(add, 0, x=1, y=2)
+    stage.ledger.known[0] = error_result(call.asked, "known", NOW)
+    assert stage.run(call).results[0].result == "known"
+    assert stage.ledger.ended == {}
+
+
+def test_an_asynchronous_tool_runs_on_a_loop_of_its_own() -> None:
+    @tool
+    async def where() -> str:
+        """Say in which thread it is."""
+        await asyncio.sleep(0)
+        return threading.current_thread().name
+
+    assert Stage().run(call_of(where)).results[0].result == "tool-where"
+
+
+def test_a_tool_is_told_of_its_call() -> None:
+    told: list[ToolContext] = []
+
+    @tool
+    def listen(context: ToolContext) -> None:
+        """Listen."""
+        told.append(context)
+
+    Stage().run(call_of(listen, 5))
+    [context] = told
+    assert (context.chat_id, context.turn_id) == (ABOUT.chat_id, ABOUT.turn_id)
+    assert (context.owner, context.labels) == ("ann", {"team": "red"})
+    assert context.idempotency_key == f"{ABOUT.chat_id}/7/5"
+    assert (context.deadline - NOW).total_seconds() == LIMIT_SECONDS
+    assert not context.cancelled
+
+
+def test_what_an_author_says_is_said_and_what_happened_is_not() -> None:
+    @tool
+    def complain() -> None:
+        """Complain."""
+        raise ToolError("No room.")
+
+    @tool
+    def fail() -> None:
+        """Fail."""
+        raise RuntimeError("a secret")
+
+    @tool
+    def leave() -> None:
+        """Leave."""
+        raise SystemExit(1)
+
+    ran = Stage().run(call_of(complain, 0), call_of(fail, 1), call_of(leave, 2))
+    assert all(part.is_error for part in ran.results.values())
+    assert [ran.results[n].result for n in range(3)] == [
+        "No room.",
+        "The tool failed: RuntimeError.",
+        "The tool failed: SystemExit.",
+    ]
+
+
+def test_a_long_result_is_cut_to_the_model() -> None:
+    @tool
+    def talk() -> str:
+        """Talk."""
+        return "x" * 100_000
+
+    result = Stage().run(call_of(talk)).results[0].result
+    assert isinstance(result, str)
+    assert len(result) <= 16 * 1024
+
+
+def test_a_tool_whose_time_is_over_is_given_up() -> None:
+    begun, go = Event(), Event()
+    stage = Stage()
+
+    async def let_it_pass(runner: Runner) -> None:
+        del runner
+        await until(begun)
+        await _armed(stage, TimerName.TOOL)
+        stage.timers.fire(LIMIT_SECONDS)
+
+    ran = stage.run(call_of(_blocking(begun, go)), meanwhile=let_it_pass)
+    go.set()
+    [result] = ran.results.values()
+    assert result.is_error
+    assert "within 120 s" in str(result.result)
+    assert stage.ledger.ended == {0: RunState.UNKNOWN}
+
+
+def test_what_comes_too_late_is_not_written() -> None:
+    begun, go, ended = Event(), Event(), Event()
+    stage = Stage()
+
+    @tool(timeout_seconds=3)
+    def dawdle(context: ToolContext) -> str:
+        """Come too late."""
+        begun.set()
+        assert go.wait(WAIT_SECONDS)
+        assert context.cancelled
+        ended.set()
+        return "too late"
+
+    async def let_it_pass(runner: Runner) -> None:
+        del runner
+        await until(begun)
+        await _armed(stage, TimerName.TOOL)
+        stage.timers.fire(3)
+
+    ran = stage.run(call_of(dawdle), meanwhile=let_it_pass)
+    go.set()
+    assert ended.wait(WAIT_SECONDS)
+    assert "within 3 s" in str(ran.results[0].result)
+    assert stage.ledger.ended == {0: RunState.UNKNOWN}
+
+
+def test_a_tool_that_listens_ends_in_its_grace() -> None:
+    begun = Event()
+    stage = Stage()
+
+    @tool
+    def nap(context: ToolContext) -> str:
+        """Sleep until woken."""
+        begun.set()
+        return "woken" if context.wait(WAIT_SECONDS) else "rested"
+
+    async def stop(runner: Runner) -> None:
+        await until(begun)
+        runner.stop(GRACE_SECONDS)
+
+    ran = stage.run(call_of(nap), meanwhile=stop)
+    assert ran.results[0].result == "woken"
+    assert stage.ledger.ended == {0: RunState.DONE}
+
+
+def test_an_asynchronous_tool_is_cancelled_where_it_waits() -> None:
+    begun, cancelled = Event(), Event()
+    stage = Stage()
+
+    @tool
+    async def wait() -> None:
+        """Wait for ever."""
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def stop(runner: Runner) -> None:
+        await until(begun)
+        runner.stop(GRACE_SECONDS)
+
+    ran = stage.run(call_of(wait), meanwhile=stop)
+    assert cancelled.is_set()
+    assert ran.results == {}
+    # It stays claimed: whether it had an effect is not known.
+    assert (stage.ledger.claimed, stage.ledger.ended) == ([0], {})
+
+
+def test_a_tool_that_does_not_listen_is_left_behind_after_the_grace() -> None:
+    begun, go = Event(), Event()
+    stage = Stage()
+
+    async def stop(runner: Runner) -> None:
+        await until(begun)
+        await _armed(stage, TimerName.TOOL)
+        runner.stop(GRACE_SECONDS)
+        for timer in stage.timers.running:
+            if timer.name is TimerName.GRACE:
+                assert timer.seconds == GRACE_SECONDS
+                timer.callback()
+
+    ran = stage.run(call_of(add, 0, x=1, y=1), call_of(_blocking(begun, go), 1), meanwhile=stop)
+    go.set()
+    assert ran.results[0].result == 2
+    assert 1 not in ran.results
+    assert 1 not in stage.ledger.ended
+
+
+def test_what_has_ended_counts_though_the_ledger_is_away() -> None:
+    begun = Event()
+    stage = Stage()
+    stage.ledger.recording = Event()
+
+    @tool
+    def quick() -> str:
+        """Be quick."""
+        begun.set()
+        return "done"
+
+    async def stop(runner: Runner) -> None:
+        await until(begun)
+        # The result is decided just before it is recorded.
+        while any(run.result is None for run in runner.runs):
+            await asyncio.sleep(0)
+        runner.stop(GRACE_SECONDS)
+        [grace] = [one for one in stage.timers.running if one.name is TimerName.GRACE]
+        grace.callback()
+
+    ran = stage.run(call_of(quick), meanwhile=stop)
+    stage.ledger.recording.set()
+    assert ran.results[0].result == "done"
+    assert stage.shown == [0]
+
+
+def test_nothing_is_started_after_a_stop() -> None:
+    begun, go = Event(), Event()
+    stage = Stage(slots=1)
+
+    async def stop(runner: Runner) -> None:
+        await until(begun)
+        runner.stop(0.0)
+
+    ran = stage.run(call_of(_blocking(begun, go), 0), call_of(add, 1, x=1, y=1), meanwhile=stop)
+    go.set()
+    assert ran.results == {}
+    assert stage.ledger.claimed == [0]
+
+
+@pytest.mark.parametrize("error", [StaleFence(), ChatNotFound(), WorkerDead()])
+def test_a_step_that_lost_its_chat_leaves_at_once(error: Exception) -> None:
+    stage = Stage()
+    stage.ledger.claim_error = error
+    ran = stage.run(call_of(add, 0, x=1, y=1))
+    assert ran.lost
+    assert ran.results == {}
+
+
+def test_a_fence_that_falls_while_a_tool_runs_is_noticed() -> None:
+    stage = Stage()
+    stage.ledger.record_error = StaleFence()
+    assert stage.run(call_of(add, 0, x=1, y=1)).lost
+
+
+def test_a_claim_of_a_stopped_step_stops_the_others() -> None:
+    stage = Stage()
+    stage.ledger.claim_error = StepStopped()
+    ran = stage.run(call_of(add, 0, x=1, y=1))
+    assert (ran.results, ran.lost) == ({}, False)
+
+
+def test_a_ledger_that_fails_is_a_failure() -> None:
+    stage = Stage()
+    stage.ledger.claim_error = RuntimeError("a defect")
+    with pytest.raises(RuntimeError, match="a defect"):
+        stage.run(call_of(add, 0, x=1, y=1))
+
+
+async def _armed(stage: Stage, name: TimerName) -> None:
+    """Wait until a timer runs: the thread says so before it calls its function."""
+    while not any(armed == name for armed, _ in stage.timers.armed):
+        await asyncio.sleep(0)
