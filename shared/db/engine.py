@@ -3,6 +3,8 @@
 import orjson
 from sqlalchemy import Engine, create_engine
 
+from shared.db.liveness import check_liveness
+
 # A process that was stopped or cut off must not hold a lock for long: every limit is on the server.
 _SERVER_LIMITS = (
     "-c idle_in_transaction_session_timeout=5s -c lock_timeout=5s -c statement_timeout=30s"
@@ -23,12 +25,13 @@ def make_engine(
 
     Waiting for a free connection ends after `pool_seconds` with SQLAlchemy's `TimeoutError`.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_seconds,
-        pool_pre_ping=True,
+        # The one used last is warm: its statements are prepared, here and in its server process.
+        pool_use_lifo=True,
         json_serializer=_dump,
         json_deserializer=orjson.loads,
         # An error's text ends up in logs, and what people and models say does not belong there.
@@ -40,6 +43,8 @@ def make_engine(
             **_KEEPALIVE,
         },
     )
+    check_liveness(engine)
+    return engine
 
 
 def _dump(value: object) -> str:
