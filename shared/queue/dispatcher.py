@@ -27,6 +27,10 @@ QUICK: Final = {
 """Transport options: kombu's own make a caller wait 5 to 6 seconds for a dead Redis."""
 
 
+_SHOWN: Final = "()"
+"""What monitors are shown of the arguments, which nobody reads; Celery would write them anew."""
+
+
 class Dispatcher:
     """Sends `chat.run_step`. One per process, shared by its threads; it keeps its connections."""
 
@@ -62,6 +66,8 @@ class Dispatcher:
                     producer=producer,
                     retry=False,
                     ignore_result=True,
+                    argsrepr=_SHOWN,
+                    kwargsrepr=_SHOWN,
                     timeout=WAIT_SECONDS,
                     confirm_timeout=WAIT_SECONDS,
                 )

@@ -30,11 +30,25 @@ class Channel(StockChannel):
     that comes after that meets `None`: an `AttributeError`, at which Celery's worker exits.
     """
 
+    _sender: Any = None
+
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         transport = cast(Any, self.connection)
         if transport is None or transport.client is None:
             raise redis.ConnectionError("the connection to the broker is closed")
         return cast(Any, super())._connparams(asynchronous=asynchronous)
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """Make one client for all that is sent: kombu makes one for every command and every ack.
+
+        The one that waits for messages stays its own, with a connection of its own.
+        """
+        if asynchronous:
+            return cast(Any, super())._create_client(asynchronous=True)
+        state = cast(Any, self)
+        if self._sender is None or self._sender.connection_pool is not state.pool:
+            self._sender = cast(Any, super())._create_client()
+        return self._sender
 
     def _basic_cancel(self, consumer_tag: str) -> None:
         """Stop to consume a queue; with the last one, give back what was on its way here.
