@@ -64,9 +64,8 @@ class ChatMachine:
     ) -> Updated[T]:
         """Insert a chat and make its first move, in one transaction. Raises `KeyTaken`."""
         with self.engine.begin() as connection:
-            now = store.database_now(connection)
+            now = store.insert_chat(connection, chat)
             chat.created_at = chat.updated_at = chat.phase_since = now
-            store.insert_chat(connection, chat)
             change = self._open(connection, chat, store.Locked(chat=chat, now=now))
             updated = self._close(change, first(change), record)
         self.effects.flush(change.effects)

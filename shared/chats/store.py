@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from shared.chats import row_query
@@ -27,8 +27,8 @@ _KEY_CONSTRAINT = "chats_owner_key_key"
 
 _LOCK: Final = row_query.lock()
 _LOCK_FOR_BEGIN: Final = row_query.lock_for_begin()
-_NOW: Final = select(func.clock_timestamp())
-_INSERT: Final = insert(chats)
+_INSERT: Final = insert(chats).returning(chats.c.created_at)
+_TIMES: Final = frozenset({"created_at", "updated_at", "phase_since"})  # now() by default
 _INSERT_TURN: Final = insert(turns)
 
 
@@ -76,15 +76,14 @@ def lock_for_begin(
     )
 
 
-def database_now(connection: Connection) -> datetime:
-    """Return the database's clock."""
-    return connection.execute(_NOW).scalar_one()
+def insert_chat(connection: Connection, chat: Chat) -> datetime:
+    """Insert the row and return the database's time, which its own times are set to.
 
-
-def insert_chat(connection: Connection, chat: Chat) -> None:
-    """Insert the row. Raise `KeyTaken` when the owner has a chat with this key."""
+    Raise `KeyTaken` when the owner has a chat with this key.
+    """
+    values = {name: value for name, value in columns(chat).items() if name not in _TIMES}
     try:
-        connection.execute(_INSERT, columns(chat))
+        return connection.execute(_INSERT, values).scalar_one()
     except IntegrityError as error:
         if _KEY_CONSTRAINT in str(error.orig):
             raise KeyTaken(key=chat.key or "") from None

@@ -65,6 +65,11 @@ def open_pipeline(redis: Redis) -> Pipeline:
     return cast(Pipeline, redis.pipeline(transaction=False))  # pyright: ignore[reportUnknownMemberType]  # redis leaves shard_hint untyped
 
 
+def send_command(redis: Redis, *words: str | bytes | int) -> object:
+    """Send one command and return its answer: without the cost of a pipeline."""
+    return cast(object, redis.execute_command(*words))  # pyright: ignore[reportUnknownMemberType]  # **options are untyped
+
+
 def open_async_pipeline(redis: AsyncRedis, *, transaction: bool = False) -> AsyncPipeline:
     """Start a pipeline; `transaction` makes it all or nothing."""
     return cast(AsyncPipeline, redis.pipeline(transaction=transaction))  # pyright: ignore[reportUnknownMemberType]  # as above

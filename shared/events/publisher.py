@@ -7,7 +7,7 @@ from redis import Redis
 from shared.chats.effects import Cancel, Changed, Hint
 from shared.chats.types import ChatId, LeaseId, WorkerId
 from shared.events.channels import chat_channel, worker_channel
-from shared.events.connection import REDIS_ERRORS, open_pipeline
+from shared.events.connection import REDIS_ERRORS, open_pipeline, send_command
 from shared.events.errors import PublishFailed
 from shared.events.types import CancelHint
 from shared.events.wire import encode_cancel, encode_changed
@@ -36,6 +36,9 @@ class Publisher:
     def publish(self, hints: Sequence[Hint]) -> None:
         """Publish hints in one round trip."""
         try:
+            if len(hints) == 1:
+                send_command(self._redis, "PUBLISH", *_addressed(hints[0]))
+                return
             pipeline = open_pipeline(self._redis)
             for hint in hints:
                 pipeline.execute_command("PUBLISH", *_addressed(hint))

@@ -6,10 +6,10 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from uuid_utils.compat import uuid7
 
-from shared.chats import store, workers
+from shared.chats import workers
 from shared.chats.admit.control import interrupt
 from shared.chats.change import Limits
 from shared.chats.drive.begin import NotDue, NothingToDo
@@ -207,6 +207,6 @@ def test_times_are_those_of_the_database_after_it_had_the_lock(bench: Bench) -> 
     chat_id = bench.start()
     chat = bench.chat(chat_id)
     with bench.engine.connect() as connection:
-        now = store.database_now(connection)
+        now = connection.scalar(text("SELECT clock_timestamp()"))
     assert chat.created_at <= chat.updated_at <= now
     assert now - chat.created_at < timedelta(seconds=30)
