@@ -163,6 +163,7 @@ def test_a_worker_is_killed_in_the_middle_of_a_tool(fleet: Fleet, tmp_path: Path
     made = call("count_slowly", "c1", trace=str(trace))
     chat = fleet.new_chat(calls(made, call("add", "c2", x=1, y=1)))
     wait_for_lines(trace)
+    eventually(lambda: _ledger(fleet, chat["id"]).get("add") == ("done", 1), "one is done")
     fleet.holder(chat["id"]).kill()
     assert _end_of(fleet, chat)["status"] == "finished"
     assert len(lines(trace)) == 1

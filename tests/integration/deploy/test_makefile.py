@@ -44,6 +44,7 @@ def test_help_is_what_make_does_by_default() -> None:
         "help",
         "run",
         "test",
+        "soak",
         "check",
         "lock",
     ]
@@ -96,8 +97,9 @@ def test_the_runtime_lock_is_a_part_of_the_other() -> None:
     assert pins[0] < pins[1]
 
 
-def test_continuous_integration_runs_the_checks_and_the_tests_within_ten_minutes() -> None:
+def test_continuous_integration_starts_the_program_then_checks_and_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
-    assert "timeout --kill-after=30 600 make check test" in script.read_text()
+    commands = [line for line in script.read_text().splitlines() if line and line[0] != "#"]
+    assert commands[-3:] == [".ci/smoke", "make check", "make test"]

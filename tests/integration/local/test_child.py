@@ -12,8 +12,8 @@ from local.output import Printer
 from local.process import Command, Patience
 
 STUBBORN = (
-    "import signal\n"
-    "signal.signal(signal.SIGTERM, lambda *_: print('no', flush=True))\n"
+    "import os, signal\n"
+    "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'no\\n'))\n"
     "print('up', flush=True)\n"
     "while True: signal.pause()\n"
 )

@@ -136,7 +136,7 @@ def test_a_child_that_keeps_failing_is_started_later_and_later(
     with supervised(tmp_path, external) as it:
         it.until_ready()
         for words in ("again now", "again in 0.5 s (start 2 in a row)", "again in 1 s"):
-            psutil.Process(it.running.pids.api).kill()
+            psutil.Process(it.running.pids.api).terminate()
             assert words in it.until("api ended")
             it.until("API database=")
 
