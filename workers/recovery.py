@@ -7,7 +7,7 @@ from redis import Redis
 from structlog.stdlib import BoundLogger
 
 from shared.chats.change import Change
-from shared.chats.drive.action import Expired, expire_action
+from shared.chats.drive.action import Expired, Fit, expire_action
 from shared.chats.drive.recover import recover_interrupting, recover_running, recover_stranded
 from shared.chats.drive.settle import Released, Result, settle
 from shared.chats.errors import ChatNotFound, StaleFence
@@ -63,10 +63,10 @@ class Recovery:
         """Go on with the queue of a chat that waits although it has one."""
         return self._update(chat_id, recover_stranded)
 
-    def expire(self, chat_id: ChatId) -> Expired:
+    def expire(self, chat_id: ChatId, fit: Fit) -> Expired:
         """Answer the calls for which the client took too long; return what stands for them."""
         try:
-            return self.machine.update(chat_id, expire_action).value
+            return self.machine.update(chat_id, lambda change: expire_action(change, fit)).value
         except ChatNotFound:
             return Expired(model="", results=())
 

@@ -105,7 +105,7 @@ class Sweeper:
 
     def _expire(self, chat_id: ChatId) -> None:
         self._reached(CrashPoint.EXPIRING)
-        expired = self._recovery.expire(chat_id)
+        expired = self._recovery.expire(chat_id, self._tools.fit)
         self._reached(CrashPoint.EXPIRED)
         self._counter.swept("deadline", len(expired.results))
         for result in expired.results:

@@ -23,7 +23,6 @@ from shared.chats.errors import InvalidToolResults
 from shared.chats.types import ToolResultPart
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
-from shared.tools.results import cut, room_of
 
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
@@ -76,11 +75,9 @@ class _Taken:
         """Begin a transaction of a chat with this model; return what cuts its results."""
         self._model = model
         self._results.clear()
-        declared = self._recorder.models.get(model)
-        room = room_of(declared.context_limit if declared else 0)
 
         def fit(result: ToolResultPart) -> ToolResultPart:
-            fitting = cut(result, room)
+            fitting = self._recorder.fit(model, result)
             self._results.append((fitting, fitting is not result))
             return fitting
 

@@ -20,6 +20,11 @@ from shared.chats.types import (
 NOT_RUN = "The tool was not run: the turn was stopped before it could."
 """What the model reads in place of a result that will never come."""
 
+NOT_ANSWERED = (
+    "The client's answer did not come before the turn was stopped. The tool may have run or not."
+)
+"""What the model reads of a call that waited for the client."""
+
 OUTCOME_UNKNOWN = (
     "Outcome unknown: the tool was started, and what became of it was lost. It may have taken"
     " effect or not; find out before you call it again."
@@ -79,7 +84,9 @@ def answer_outstanding(change: Change) -> None:
 
 def _answer(change: Change, one: OpenCall, run: ToolRun | None) -> ToolResultPart:
     if run is None:
-        return error_result(one.call, NOT_RUN, change.now)
+        pending = {call.tool_call_id for call in change.chat.pending_calls}
+        text = NOT_ANSWERED if one.call.tool_call_id in pending else NOT_RUN
+        return error_result(one.call, text, change.now)
     if run.result is not None:
         return run.result
     unknown = error_result(one.call, OUTCOME_UNKNOWN, change.now)

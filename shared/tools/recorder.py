@@ -1,4 +1,4 @@
-"""Counts the results of tools, of both kinds, on both sides."""
+"""Cuts the results of tools to their models and counts them: both kinds, on both sides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.chats.types import ToolResultPart
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
-from shared.tools.results import result_size
+from shared.tools.results import cut, result_size, room_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,11 @@ class ToolRecorder:
 
     metrics: Metrics
     models: Mapping[str, Model]
+
+    def fit(self, model: str, part: ToolResultPart) -> ToolResultPart:
+        """Return the result with its text cut to the room of a model."""
+        declared = self.models.get(model)
+        return cut(part, room_of(declared.context_limit if declared else 0))
 
     def result(self, model: str, tool: str, part: ToolResultPart, *, truncated: bool) -> None:
         """Count a result that a model is about to get.

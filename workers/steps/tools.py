@@ -78,7 +78,8 @@ async def _run(
     writer = deps.flusher.open(lease.chat_id, at.episode)
 
     def show(index: int, result: ToolResultPart) -> None:
-        writer.add(calls.place(index), Role.TOOL, result)
+        if not result.is_media:  # a file is worth waiting for its row
+            writer.add(calls.place(index), Role.TOOL, result)
 
     try:
         for index, result in {**calls.refused, **known}.items():

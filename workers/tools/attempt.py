@@ -9,7 +9,6 @@ from shared.chats.drive.ledger import Known
 from shared.chats.ledger_store import RunKey, RunState
 from shared.chats.types import ToolResultPart
 from shared.tools.context import ToolContext
-from shared.tools.results import cut, room_of
 from workers.tools.crash import CrashPoint
 from workers.tools.deps import About, StepLedger, ToolDeps
 from workers.tools.invoke import invoke
@@ -42,7 +41,7 @@ class Attempt:
             run.give_up()
             return None
         whole = self._result(run.call, output)
-        fitting = cut(whole, self._room())
+        fitting = self.deps.recorder.fit(self.about.model, whole)
         if not run.end(fitting):
             return None
         self.deps.reached(CrashPoint.RAN)
@@ -96,7 +95,3 @@ class Attempt:
             is_media=output.is_media,
             created_at=self.deps.now(),
         )
-
-    def _room(self) -> int:
-        model = self.deps.recorder.models.get(self.about.model)
-        return room_of(model.context_limit if model else 0)

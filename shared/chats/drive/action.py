@@ -1,5 +1,6 @@
 """Wait for the client's tool results, each call until its deadline, and go on after them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,6 +16,9 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
+
+Fit = Callable[[str, ToolResultPart], ToolResultPart]
+"""Cuts a result to the room of the model of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +71,17 @@ def take_results(change: Change, move: Move, results: tuple[ToolResultPart, ...]
     change.wake()
 
 
-def expire_action(change: Change) -> Expired:
-    """Answer the calls that are past their deadline: by the tool's default, else by an error."""
+def as_it_is(model: str, result: ToolResultPart) -> ToolResultPart:
+    """Return the result: for whoever has no model in mind."""
+    del model
+    return result
+
+
+def expire_action(change: Change, fit: Fit = as_it_is) -> Expired:
+    """Answer the calls that are past their deadline: by the tool's default, else by an error.
+
+    `fit` cuts a result to the room of a model.
+    """
     chat = change.chat
     late: tuple[PendingCall, ...] = ()
     if chat.status is Status.REQUIRES_ACTION:
@@ -77,7 +90,9 @@ def expire_action(change: Change) -> Expired:
         change.unchanged = True
         return Expired(model=chat.model, results=())
     tools = {tool.name: tool for tool in chat.dynamic_tools}
-    results = tuple(_instead(call, tools.get(call.tool_name), change.now) for call in late)
+    results = tuple(
+        fit(chat.model, _instead(call, tools.get(call.tool_name), change.now)) for call in late
+    )
     take_results(change, Move.EXPIRE_ACTION, results)
     return Expired(model=chat.model, results=results)
 

@@ -29,7 +29,7 @@ from shared.tools.spec import tool
 from tests.chats import new_chat
 from tests.unit.steps.ending import NOW, begun
 from workers.leases import CancelReason
-from workers.providers.base import PartDone, PromptMessage
+from workers.providers.base import CallDelta, PartDone, PromptMessage
 from workers.steps.answer import Answer
 from workers.steps.calls import NO_OBJECT, NO_TOOL, NOT_ALLOWED, Sorted, find_loop, sort_calls
 from workers.steps.decide import after_tools, find_leftover, local_calls
@@ -294,3 +294,11 @@ def test_an_id_that_stands_twice_is_told_apart_without_the_provider_s_own_words(
         if isinstance(part, ToolCallPart)
     ]
     assert ids == [("c", True), ("c", True), ("c_again", False), ("c_again_again", False)]
+
+
+def test_a_call_that_broke_off_says_when_it_came() -> None:
+    answer = Answer()
+    answer.add(CallDelta(0, "c", "add", '{"x": ', created_at=NOW))
+    answer.add(CallDelta(0, "c", "add", "1"))
+    [part] = answer.parts
+    assert part == ToolCallPart(tool_call_id="c", tool_name="add", args='{"x": 1', created_at=NOW)
