@@ -13,7 +13,7 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
-from workers.providers.assembly import parse_args
+from workers.providers.assembly import parse_args, verbatim
 from workers.providers.failures import Origin
 from workers.providers.metadata import stamp
 from workers.providers.values import dump, obj, text
@@ -95,11 +95,15 @@ def sources_of(citations: Sequence[JsonValue], origin: Origin) -> Iterator[Sourc
 def _call(block: Block, content: str, origin: Origin) -> ToolCallPart:
     start = block.start
     extra = {k: v for k, v in start.items() if k not in _CALL_KEYS}
+    raw = content or dump(obj(start.get("input")))
+    kept = verbatim(raw)
+    if extra:
+        kept["extra"] = dump(extra)
     return ToolCallPart(
         tool_call_id=text(start.get("id")),
         tool_name=text(start.get("name")),
-        args=parse_args(content) if content else obj(start.get("input")),
-        provider_metadata=stamp(origin, extra=dump(extra)) if extra else None,
+        args=parse_args(raw),
+        provider_metadata=stamp(origin, **kept) if kept else None,
     )
 
 

@@ -21,7 +21,7 @@ from workers.providers.cache_marks import cache_marks
 from workers.providers.failures import Origin
 from workers.providers.metadata import own
 from workers.providers.plain import described, media_of, result_text
-from workers.providers.values import items, load_object, text
+from workers.providers.values import EMPTY, items, load_object, text
 
 DEFAULT_MAX_TOKENS = 32_000  # the API wants a limit; every current model takes this one
 
@@ -114,15 +114,16 @@ def _answered(part: Part, mine: JsonObject | None) -> _Block | None:
 
 def _call(part: ToolCallPart, mine: JsonObject | None) -> _Block:
     """The input must be an object; arguments that are none go in one."""
-    args = part.args if isinstance(part.args, Mapping) else {"arguments": part.args}
-    extra = load_object(text(mine.get("extra"))) if mine is not None else None
+    kept = EMPTY if mine is None else mine
+    # As it came, the keys in their order: only so does the provider's cache know it again.
+    args = load_object(text(kept.get("args"))) or part.args
     block: _Block = {
         "type": "tool_use",
         "id": part.tool_call_id,
         "name": part.tool_name,
-        "input": args,
+        "input": args if isinstance(args, Mapping) else {"arguments": args},
     }
-    return block | dict(extra or {})
+    return block | dict(load_object(text(kept.get("extra"))) or EMPTY)
 
 
 def _result(part: ToolResultPart) -> _Block:

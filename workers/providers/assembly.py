@@ -20,6 +20,8 @@ from workers.providers.base import (
     StreamEvent,
     TextDelta,
 )
+from workers.providers.failures import Origin
+from workers.providers.metadata import stamp
 
 
 @dataclass(slots=True)
@@ -44,12 +46,13 @@ class _Call:
 class Assembly:
     """Parts of one answer. Prose ends when another kind begins; calls end when they are told to."""
 
-    def __init__(self) -> None:
-        """Start an empty answer."""
+    def __init__(self, origin: Origin | None = None) -> None:
+        """Start an empty answer; `origin` gets back what is marked here, None wants nothing."""
+        self._origin = origin
         self._next = 0
         self._prose: _Prose | None = None
         self._calls: dict[str, _Call] = {}
-        self._metadata: dict[int, JsonObject] = {}
+        self._marks: dict[int, JsonObject] = {}
         self.has_calls = False
 
     def text(self, delta: str) -> list[StreamEvent]:
@@ -84,19 +87,24 @@ class Assembly:
         """Name an open call whose name came late."""
         self._calls[key].tool_name = tool_name
 
-    def mark_call(self, key: str, metadata: JsonObject) -> None:
-        """Set the provider metadata of an open call."""
-        self._metadata[self._calls[key].index] = metadata
+    def mark_call(self, key: str, **marks: JsonValue) -> None:
+        """Set fields of the provider metadata of an open call."""
+        self._mark(self._calls[key].index, marks)
 
-    def mark_prose(self, metadata: JsonObject) -> None:
-        """Set the provider metadata of the open text or reasoning part."""
+    def mark_prose(self, **marks: JsonValue) -> None:
+        """Set fields of the provider metadata of the open text or reasoning part."""
         if self._prose is not None:
-            self._metadata[self._prose.index] = metadata
+            self._mark(self._prose.index, marks)
 
     @property
     def is_reasoning(self) -> bool:
         """Whether a reasoning part is open."""
         return self._prose is not None and self._prose.reasoning
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a text part is open."""
+        return self._prose is not None and not self._prose.reasoning
 
     def whole(self, part: Part) -> list[StreamEvent]:
         """Add a part that came in one piece."""
@@ -107,11 +115,13 @@ class Assembly:
     def end_call(self, key: str) -> list[StreamEvent]:
         """Finish an open call."""
         call = self._calls.pop(key)
+        raw = "".join(call.pieces)
+        self._mark(call.index, verbatim(raw))
         part = ToolCallPart(
             tool_call_id=call.tool_call_id,
             tool_name=call.tool_name,
-            args=parse_args("".join(call.pieces)),
-            provider_metadata=self._metadata.get(call.index),
+            args=parse_args(raw),
+            provider_metadata=self._metadata(call.index),
         )
         return [PartDone(call.index, part)]
 
@@ -135,8 +145,15 @@ class Assembly:
         if prose is None:
             return []
         kind = ReasoningPart if prose.reasoning else TextPart
-        part = kind(text="".join(prose.pieces), provider_metadata=self._metadata.get(prose.index))
+        part = kind(text="".join(prose.pieces), provider_metadata=self._metadata(prose.index))
         return [PartDone(prose.index, part)]
+
+    def _mark(self, index: int, marks: JsonObject) -> None:
+        self._marks[index] = {**self._marks.get(index, {}), **marks}
+
+    def _metadata(self, index: int) -> JsonObject | None:
+        marks = self._marks.get(index)
+        return stamp(self._origin, **marks) if marks and self._origin is not None else None
 
     def _take_index(self) -> int:
         self._next += 1
@@ -157,3 +174,12 @@ def parse_args(text: str) -> JsonValue:
     except orjson.JSONDecodeError:
         return text
     return parsed
+
+
+def verbatim(raw: str) -> dict[str, JsonValue]:
+    """Return the metadata by which arguments go back as they came.
+
+    A database sorts the keys of an object and drops blanks. Nothing is kept of what survives it,
+    nor of blank arguments, which go back as the empty object that servers want there.
+    """
+    return {} if not raw.strip() or raw in ("{}", parse_args(raw)) else {"args": raw}

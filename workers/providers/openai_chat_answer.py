@@ -7,10 +7,9 @@ from shared.errors.kinds import TransportFailed
 from workers.providers.assembly import Assembly
 from workers.providers.base import Finish, FinishReason, StreamEvent
 from workers.providers.failures import Origin, said
-from workers.providers.metadata import stamp
 from workers.providers.openai_chat_calls import ChatCalls
 from workers.providers.sse import SseEvent
-from workers.providers.values import count, items, load_object, obj, text
+from workers.providers.values import count, dump, items, load_object, obj, text
 
 _REASONS: Mapping[str, FinishReason] = {
     "stop": FinishReason.STOP,
@@ -33,11 +32,14 @@ class ChatAnswer:
         self.complete = False
         self._origin = origin
         self._headers = headers
-        self._assembly = Assembly()
+        self._assembly = Assembly(origin)
         self._calls = ChatCalls(origin, self._assembly, new_call_id)
-        self._thought: dict[str, JsonValue] = {}  # how the open reasoning part goes back
+        # How the open reasoning part goes back: its field, and its details, each as text of JSON.
+        self._field = ""
+        self._details: list[str] = []
         self._reason = FinishReason.OTHER
         self._refused = False
+        self._spoke = False
         self._response_id: str | None = None
         self._usage: Usage | None = None
         self._metadata: dict[str, JsonValue] = {}
@@ -93,18 +95,27 @@ class ChatAnswer:
         content = delta.get("content")
         if isinstance(content, str):
             if content:
-                events += self._assembly.text(content)
+                events += self._text(content)
         elif content:
             events += self._typed(items(content))
         refusal = text(delta.get("refusal"))
         if refusal:
             events += self._assembly.text(refusal)
-            self._assembly.mark_prose(stamp(self._origin, refusal=True))
+            self._assembly.mark_prose(refusal=True)
             self._refused = True
         for raw in items(delta.get("tool_calls")):
             events += self._calls.take(obj(raw))
         for raw in items(delta.get("annotations")):
             events += self._source(obj(obj(raw).get("url_citation")))
+        return events
+
+    def _text(self, content: str) -> list[StreamEvent]:
+        """Take content; it is one text to the server, whatever came between its pieces."""
+        begins = not self._assembly.is_text
+        events = self._assembly.text(content)
+        if begins and self._spoke:
+            self._assembly.mark_prose(goes_on=True)
+        self._spoke = True
         return events
 
     def _reasoning(self, delta: JsonObject) -> list[StreamEvent]:
@@ -114,13 +125,14 @@ class ChatAnswer:
         if not field and not details:
             return []
         if not self._assembly.is_reasoning:
-            self._thought = {}
+            self._field, self._details = "", []
         events = self._assembly.reasoning(text(delta.get(field)))
-        if field:
-            self._thought["field"] = field
-        if details:
-            self._thought["details"] = [*items(self._thought.get("details")), *details]
-        self._assembly.mark_prose(stamp(self._origin, **self._thought))
+        if field and field != self._field:
+            self._field = field
+            self._assembly.mark_prose(field=field)
+        if details and not self._details:
+            self._assembly.mark_prose(details=self._details)  # the list itself: it still grows
+        self._details += [dump(detail) for detail in details]
         return events
 
     def _typed(self, content: Sequence[JsonValue]) -> list[StreamEvent]:
@@ -129,7 +141,7 @@ class ChatAnswer:
         for raw in content:
             piece = obj(raw)
             if text(piece.get("text")):
-                events += self._assembly.text(text(piece.get("text")))
+                events += self._text(text(piece.get("text")))
             for thought in items(piece.get("thinking")):
                 events += self._assembly.reasoning(text(obj(thought).get("text")))
         return events

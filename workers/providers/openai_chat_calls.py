@@ -7,7 +7,6 @@ from shared.errors.kinds import TransportFailed
 from workers.providers.assembly import Assembly
 from workers.providers.base import StreamEvent
 from workers.providers.failures import Origin
-from workers.providers.metadata import stamp
 from workers.providers.values import dump, obj, text
 
 _KNOWN_KEYS = {"index", "id", "type", "function"}
@@ -47,7 +46,7 @@ class ChatCalls:
             events += self._assembly.args(key, more)
         extra = {k: v for k, v in call.items() if k not in _KNOWN_KEYS}
         if extra:
-            self._assembly.mark_call(key, stamp(self._origin, extra=extra))
+            self._assembly.mark_call(key, extra=dump(extra))
         return events
 
     def _find(self, index: JsonValue, sent_id: str, name: str) -> str | None:

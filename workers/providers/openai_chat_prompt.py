@@ -18,7 +18,7 @@ from workers.providers.base import PromptMessage, Request, ToolSpec
 from workers.providers.failures import Origin
 from workers.providers.metadata import own
 from workers.providers.plain import args_text, described, media_of, result_text
-from workers.providers.values import EMPTY, items, obj, text
+from workers.providers.values import EMPTY, items, load_object, text
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -30,7 +30,7 @@ def chat_body(request: Request, origin: Origin, *, limit_field: str) -> dict[str
         messages.append({"role": "system", "content": request.system})
     last_user = _last_user(request.messages)
     for at, message in enumerate(request.messages):
-        # Thoughts go back only inside the turn they belong to: some servers refuse older ones.
+        # Plain thoughts go back only inside their turn: some servers refuse older ones.
         messages.extend(_messages(message, origin, with_thoughts=at > last_user))
     body: dict[str, JsonValue] = {
         "model": request.upstream_model,
@@ -87,12 +87,13 @@ def _assistant(
             case ToolCallPart(provider_executed=False):
                 calls.append(_call(part, mine))
             case ReasoningPart() if mine is not None:
-                if with_thoughts:
-                    _add_thought(written, part, mine)
+                _add_thought(written, part, mine, with_field=with_thoughts)
             case SourcePart() if mine is not None:
                 pass  # an annotation of the text, which is there
             case TextPart() if mine is not None and mine.get("refusal"):
-                written["refusal"] = part.text
+                written["refusal"] = text(written.get("refusal")) + part.text
+            case TextPart() if mine is not None and mine.get("goes_on") and texts:
+                texts[-1] += part.text
             case _:
                 texts.append(described(part))
     said = "\n\n".join(filter(None, texts))
@@ -103,18 +104,23 @@ def _assistant(
     return written
 
 
-def _add_thought(written: dict[str, JsonValue], part: ReasoningPart, mine: JsonObject) -> None:
-    """Give a thought back in the field it came in."""
-    field, details = text(mine.get("field")), items(mine.get("details"))
-    if field:
+def _add_thought(
+    written: dict[str, JsonValue], part: ReasoningPart, mine: JsonObject, *, with_field: bool
+) -> None:
+    """Give a thought back in the field it came in; details, which may be signed, in any case."""
+    field = text(mine.get("field"))
+    if field and with_field:
         written[field] = text(written.get(field)) + part.text
+    details = [load_object(text(detail)) for detail in items(mine.get("details"))]
     if details:
         written["reasoning_details"] = [*items(written.get("reasoning_details")), *details]
 
 
 def _call(part: ToolCallPart, mine: JsonObject | None) -> JsonObject:
-    function: JsonObject = {"name": part.tool_name, "arguments": args_text(part.args)}
-    extra = EMPTY if mine is None else obj(mine.get("extra"))
+    kept = EMPTY if mine is None else mine
+    arguments = text(kept.get("args")) or args_text(part.args)
+    function: JsonObject = {"name": part.tool_name, "arguments": arguments}
+    extra = load_object(text(kept.get("extra"))) or EMPTY
     return {"id": part.tool_call_id, "type": "function", "function": function, **extra}
 
 

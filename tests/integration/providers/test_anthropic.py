@@ -141,7 +141,12 @@ def test_a_whole_answer_arrives_with_its_parts_and_its_usage(claude: Speaker) ->
     assert parts_of(events) == [
         ReasoningPart(text="hm", provider_metadata={**STAMP, "signature": SIGNATURE}),
         TextPart(text="ab"),
-        ToolCallPart(tool_call_id="c1", tool_name="add", args={"x": 1}),
+        ToolCallPart(
+            tool_call_id="c1",
+            tool_name="add",
+            args={"x": 1},
+            provider_metadata={**STAMP, "args": '{"x":1}'},
+        ),
     ]
     finish = finish_of(events)
     assert finish.reason is FinishReason.TOOL_CALLS

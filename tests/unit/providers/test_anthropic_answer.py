@@ -108,7 +108,15 @@ def test_a_call_comes_as_deltas_and_once_more_whole() -> None:
         CallDelta(0, "c", "add", ""),
         CallDelta(0, "c", "add", '{"x"'),
         CallDelta(0, "c", "add", ":1}"),
-        PartDone(0, ToolCallPart(tool_call_id="c", tool_name="add", args={"x": 1})),
+        PartDone(
+            0,
+            ToolCallPart(
+                tool_call_id="c",
+                tool_name="add",
+                args={"x": 1},
+                provider_metadata={**STAMP, "args": '{"x":1}'},
+            ),
+        ),
     ]
 
 

@@ -112,7 +112,7 @@ def test_reasoning_details_are_kept_with_their_part() -> None:
     assert thought.provider_metadata == {
         **STAMP,
         "field": "reasoning",
-        "details": [one, two],
+        "details": [orjson.dumps(one).decode(), orjson.dumps(two).decode()],
     }
     assert said == TextPart(text="a")
 
@@ -202,7 +202,27 @@ def test_more_of_a_call_that_never_began_is_a_broken_stream() -> None:
 def test_what_else_a_server_says_of_a_call_is_kept() -> None:
     extra: Json = {"google": {"thought_signature": "s"}}
     [part] = parts(delta(tool_calls=[call("f", "{}", index=0, id="a", extra_content=extra)]))
-    assert part.provider_metadata == {**STAMP, "extra": {"extra_content": extra}}
+    kept = orjson.dumps({"extra_content": extra}).decode()
+    assert part.provider_metadata == {**STAMP, "extra": kept}
+
+
+@pytest.mark.parametrize("raw", ['{"b": 1,  "a": 1.50}', "[1, 2]", '"x"', "7 ", '{"n": 1e3}'])
+def test_arguments_are_kept_as_they_came(raw: str) -> None:
+    pieces = [call("f", raw[:3], index=0, id="a"), call(None, raw[3:], index=0)]
+    [part] = parts(*(delta(tool_calls=[piece]) for piece in pieces))
+    assert part.provider_metadata == {**STAMP, "args": raw}
+
+
+@pytest.mark.parametrize("raw", ["", "  ", "{}", '{"x'])
+def test_arguments_that_a_store_can_not_change_are_kept_once(raw: str) -> None:
+    [part] = parts(delta(tool_calls=[call("f", raw, index=0, id="a")]))
+    assert part.provider_metadata is None
+
+
+def test_text_on_both_sides_of_a_thought_is_one_text() -> None:
+    [first, _, second] = parts(delta(content="a"), delta(reasoning="hm"), delta(content="b"))
+    assert first == TextPart(text="a")
+    assert second == TextPart(text="b", provider_metadata={**STAMP, "goes_on": True})
 
 
 def test_a_refusal_is_text_and_a_withheld_answer() -> None:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 
+import orjson
 import pytest
 from pydantic import JsonValue
 
@@ -88,7 +89,7 @@ def test_hidden_thoughts_of_another_provider_are_left_out() -> None:
 
 def test_its_own_thoughts_go_back_in_their_field_within_the_turn() -> None:
     thought = ReasoningPart(
-        text="hm", provider_metadata={**MINE, "field": "reasoning", "details": [{"a": 1}]}
+        text="hm", provider_metadata={**MINE, "field": "reasoning", "details": ['{"b":1,"a":1}']}
     )
     call = ToolCallPart(tool_call_id="c", tool_name="f", args={})
     assert written(user("q"), by_model(thought, call)) == [
@@ -96,7 +97,7 @@ def test_its_own_thoughts_go_back_in_their_field_within_the_turn() -> None:
         {
             "role": "assistant",
             "reasoning": "hm",
-            "reasoning_details": [{"a": 1}],
+            "reasoning_details": [{"b": 1, "a": 1}],
             "content": None,
             "tool_calls": [
                 {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -113,8 +114,43 @@ def test_its_own_thoughts_of_an_earlier_turn_stay_away() -> None:
     ]
 
 
+def test_the_details_of_its_own_thoughts_go_back_in_every_turn() -> None:
+    kept = {**MINE, "field": "reasoning", "details": ['{"type":"encrypted","data":"x"}']}
+    thought = ReasoningPart(text="hm", provider_metadata=kept)
+    assert written(by_model(thought, TextPart(text="a")), user("q")) == [
+        {
+            "role": "assistant",
+            "reasoning_details": [{"type": "encrypted", "data": "x"}],
+            "content": "a",
+        },
+        {"role": "user", "content": "q"},
+    ]
+
+
+def test_its_own_text_is_one_again_without_the_thoughts_between() -> None:
+    goes_on = TextPart(text="b", provider_metadata={**MINE, "goes_on": True})
+    assert written(by_model(TextPart(text="a"), goes_on)) == [
+        {"role": "assistant", "content": "ab"}
+    ]
+
+
+def test_its_own_arguments_go_back_as_they_came_and_to_others_as_json() -> None:
+    raw = '{"b": 1,  "a": 1.50}'
+
+    def arguments(stamp: Mapping[str, JsonValue]) -> str:
+        kept = {**stamp, "args": raw}
+        call = ToolCallPart(
+            tool_call_id="c", tool_name="f", args={"a": 1.5, "b": 1}, provider_metadata=kept
+        )
+        [message] = orjson.loads(orjson.dumps(written(by_model(call))))
+        return message["tool_calls"][0]["function"]["arguments"]
+
+    assert arguments(MINE) == raw
+    assert arguments(THEIRS) == arguments(SAME_DIALECT) == '{"a":1.5,"b":1}'
+
+
 def test_what_it_said_of_its_own_call_goes_back_as_it_was() -> None:
-    extra: JsonValue = {"extra_content": {"google": {"thought_signature": "s"}}}
+    extra = '{"extra_content":{"google":{"thought_signature":"s"}}}'
     call = ToolCallPart(
         tool_call_id="c",
         tool_name="f",
