@@ -19,6 +19,11 @@ HOME = "https://api.anthropic.com"
 _NO_KEY = "none"  # the client wants one; a server that is open to all never sees it
 
 
+def make(config: ProviderConfig, *, connect_seconds: float, read_seconds: float) -> "Anthropic":
+    """Make the adapter of one provider; nothing is connected yet."""
+    return Anthropic(config, connect_seconds=connect_seconds, read_seconds=read_seconds)
+
+
 class Anthropic:
     """One provider that speaks the messages API.
 

@@ -22,6 +22,11 @@ _NO_KEY = "none"  # the client wants one; a server that is open to all never see
 _HOME_DOMAINS = ("openai.com", "azure.com")
 
 
+def make(config: ProviderConfig, *, connect_seconds: float, read_seconds: float) -> "OpenAIChat":
+    """Make the adapter of one provider; nothing is connected yet."""
+    return OpenAIChat(config, connect_seconds=connect_seconds, read_seconds=read_seconds)
+
+
 class OpenAIChat:
     """One provider that speaks chat completions: OpenAI, Azure, vLLM, Ollama, OpenRouter and more.
 

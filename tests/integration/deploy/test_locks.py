@@ -6,8 +6,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 
-ENTRIES = ("local.__main__", "api.__main__", "api.admin", "workers.main", "shared.db.migrate")
+PROGRAMS = ("local.__main__", "api.__main__", "api.admin", "workers.main", "shared.db.migrate")
 """Every program that `make run` and `compose.yaml` start."""
+
+ADAPTERS = ("workers.providers.anthropic", "workers.providers.openai_chat")
+"""What a worker loads when it is configured."""
 
 SCRIPT = """
 import importlib, re, sys
@@ -43,7 +46,7 @@ for url in ("redis://", "amqp://"):
 def test_every_program_imports_with_the_runtime_lock_alone() -> None:
     urls = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *ENTRIES],
+        [sys.executable, "-c", SCRIPT, *PROGRAMS, *ADAPTERS],
         cwd=ROOT,
         env=urls,
         stderr=subprocess.PIPE,

@@ -1,6 +1,8 @@
 """The registry: one provider per name, and a clear failure for one that can't be used."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from pydantic import SecretStr
@@ -67,3 +69,20 @@ def test_a_provider_that_can_not_be_used_says_why(name: str, kind: ErrorKind) ->
 def test_a_name_that_is_not_declared_is_an_error_of_ours() -> None:
     with pytest.raises(KeyError):
         providers().get("nobody")
+
+
+def test_a_client_that_nobody_can_use_is_not_imported() -> None:
+    script = """
+import sys
+from shared.config.catalog import ProviderConfig
+from shared.config.dialect import Dialect
+from workers.providers.registry import Providers
+
+off = ProviderConfig(name="off", dialect=Dialect.ANTHROPIC, enabled=False)
+Providers({"off": off, "fake": ProviderConfig(name="fake", dialect=Dialect.SCRIPTED)})
+print(sorted({"openai", "anthropic"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
