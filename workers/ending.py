@@ -57,7 +57,8 @@ class Ending:
         self._signs.put(_Sign.ASKED)
 
     def begin(self) -> None:
-        """The worker has begun to end, asked or by itself."""
+        """The worker takes nothing new any more, asked to end or by itself."""
+        _log.info("worker.closed_to_work")
         self._signs.put(_Sign.BEGUN)
 
     def ended(self) -> None:

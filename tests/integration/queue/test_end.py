@@ -28,7 +28,7 @@ def test_a_step_may_finish_and_nothing_new_is_taken(
     dispatcher.send(chat)
     script.wait_for(f"run {chat}")
     worker.send(SIGTERM)
-    worker.wait_for_line("worker.ending")
+    worker.wait_for_line("worker.closed_to_work")
     dispatcher.send(new_chat())
     script.let_go(chat)
     assert worker.wait() == 0
