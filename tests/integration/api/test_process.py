@@ -44,11 +44,15 @@ def environment(database_url: str, redis_url: str, port: int) -> dict[str, str]:
     }
 
 
-def test_it_serves_until_it_is_asked_to_stop(environment: dict[str, str], port: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_asked_to_stop(
+    environment: dict[str, str], port: int, number: signal.Signals
+) -> None:
     with _running(environment) as process:
         assert _ready(port) == 200
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         out, err = process.communicate(timeout=10)
+    assert process.returncode == 0
     assert out == ""
     assert '"process":"api"' in err
     assert "Traceback" not in err
