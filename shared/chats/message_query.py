@@ -2,13 +2,13 @@
 
 from sqlalchemy import Executable, and_, bindparam, func, select
 
-from shared.chats.tables import messages
+from shared.chats.tables import messages, turns
 
 
 def prompt() -> Executable:
     """Return the statement of what the model may see of `chat`, oldest first.
 
-    That begins with the newest boundary.
+    That begins with the newest boundary. Every row also has what is known of `turn`.
     """
     of_chat = messages.c.chat_id == bindparam("chat", type_=messages.c.chat_id.type)
     current = and_(of_chat, messages.c.deleted_at.is_(None))
@@ -17,8 +17,14 @@ def prompt() -> Executable:
         .where(current, messages.c.compressed)
         .scalar_subquery()
     )
+    # Not in the statement that locks the chat: that one sees the turn as it was before it waited.
+    of_turn = turns.c.id == bindparam("turn", type_=turns.c.id.type)
     return (
-        select(messages)
+        select(
+            messages,
+            select(turns.c.steps).where(of_turn).scalar_subquery().label("turn_steps"),
+            select(turns.c.chain_disabled).where(of_turn).scalar_subquery().label("turn_unchained"),
+        )
         .where(
             current,
             messages.c.visibility.in_(("model", "both")),

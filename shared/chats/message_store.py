@@ -1,7 +1,7 @@
 """Every statement that reads or writes the messages of a chat under its row lock."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,15 @@ from shared.chats.types import (
 _INSERT: Final = insert(messages).returning(messages.c.id)
 _INSERT_MANY: Final = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
 _PROMPT: Final = message_query.prompt()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What the model may see, oldest first, and how far the turn has come that asks it."""
+
+    messages: tuple[Message, ...]
+    steps: int
+    chain_disabled: bool
 
 
 def insert_messages(
@@ -86,10 +95,15 @@ def read_message(row: RowMapping) -> Message:
     )
 
 
-def load_prompt(connection: Connection, chat_id: ChatId) -> list[Message]:
-    """Return what the model may see, oldest first, from the newest boundary on."""
-    rows = connection.execute(_PROMPT, {"chat": chat_id}).mappings()
-    return [read_message(row) for row in rows]
+def load_prompt(connection: Connection, chat_id: ChatId, turn_id: TurnId | None) -> Prompt:
+    """Return what the model may see from the newest boundary on, and the turn's counts."""
+    parameters = {"chat": chat_id, "turn": turn_id}
+    rows = connection.execute(_PROMPT, parameters).mappings().all()
+    return Prompt(
+        messages=tuple(read_message(row) for row in rows),
+        steps=(rows[0]["turn_steps"] or 0) if rows else 0,
+        chain_disabled=bool(rows and rows[0]["turn_unchained"]),
+    )
 
 
 def load_since_calls(connection: Connection, chat_id: ChatId, turn_id: TurnId) -> list[Message]:

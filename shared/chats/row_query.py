@@ -49,15 +49,11 @@ def lock_for_begin() -> Executable:
         .with_for_update(read=True, key_share=True)
         .cte("alive")
     )
-    locked = _locking().cte("locked")
-    turn = select(turns.c.id, turns.c.steps, turns.c.chain_disabled).subquery("turn")
     return select(
-        locked,
+        _locking().cte("locked"),
         func.clock_timestamp().label("now"),
         select(func.count()).select_from(alive).scalar_subquery().label("alive"),
-        turn.c.steps,
-        turn.c.chain_disabled,
-    ).select_from(locked.outerjoin(turn, turn.c.id == locked.c.current_turn_id))
+    )
 
 
 def _locking() -> Any:

@@ -47,8 +47,6 @@ class LockedForBegin:
     chat: Chat
     now: datetime
     worker_alive: bool
-    steps: int
-    chain_disabled: bool
 
 
 def lock_chat(connection: Connection, chat_id: ChatId) -> Locked:
@@ -71,8 +69,6 @@ def lock_for_begin(
         chat=read_chat(row),
         now=row["now"],
         worker_alive=row["alive"] > 0,
-        steps=row["steps"] or 0,
-        chain_disabled=bool(row["chain_disabled"]),
     )
 
 

@@ -80,15 +80,15 @@ def begin(
         return GivenUp()
     queued_seconds = _due_for(change)
     _take(change, worker_id, lease_id)
-    messages = message_store.load_prompt(change.connection, chat.id)
-    waiting = open_calls([row for row in messages if row.turn_id == chat.current_turn_id])
+    prompt = message_store.load_prompt(change.connection, chat.id, chat.current_turn_id)
+    waiting = open_calls([row for row in prompt.messages if row.turn_id == chat.current_turn_id])
     return Begun(
         fence=Fence(history_version=chat.history_version, lease_id=lease_id),
         queued_seconds=queued_seconds,
         chat=chat,
-        messages=tuple(messages),
-        steps=locked.steps,
-        chain_disabled=locked.chain_disabled,
+        messages=prompt.messages,
+        steps=prompt.steps,
+        chain_disabled=prompt.chain_disabled,
         waiting=tuple(waiting),
         runs=_runs(change, waiting),
     )

@@ -11,10 +11,13 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from shared.chats import store, workers
+from shared.chats.change import Change
+from shared.chats.drive.begin import Begun
+from shared.chats.drive.settle import More, Result, settle
 from shared.chats.errors import WorkerDead
 from shared.chats.states import Status
 from shared.chats.types import ChatId
-from tests.chats import Bench
+from tests.chats import Bench, answer
 
 DEATH = timedelta(seconds=7)
 WAIT_SECONDS = 20
@@ -135,6 +138,28 @@ def test_two_deliveries_of_a_chat_begin_it_once(
     names = {type(one.result(WAIT_SECONDS)).__name__, type(bench.deliver(chat_id)).__name__}
     assert names == {"Begun", "NothingToDo"}
     assert bench.chat(chat_id).generation_attempt == 1
+
+
+def test_a_begin_that_waited_for_a_settling_counts_the_step_that_ended(
+    lone_bench: Bench, beside: ThreadPoolExecutor
+) -> None:
+    bench = lone_bench
+    chat_id = bench.start()
+    step = bench.begin(chat_id)
+    deliveries: list[Future[Begun]] = []
+
+    def settle_slowly(change: Change) -> None:
+        turn_id = change.chat.current_turn_id
+        assert turn_id is not None
+        change.change_turn(turn_id, chain_disabled=True)
+        settle(change, step.fence, Result(ending=More(rows=(answer(turn_id=turn_id),))))
+        deliveries.append(beside.submit(bench.begin, chat_id))
+        _until_someone_waits(bench.engine)
+
+    bench.machine.update(chat_id, settle_slowly)
+    begun = deliveries[0].result(WAIT_SECONDS)
+    assert (begun.steps, begun.chain_disabled) == (1, True)
+    assert len(begun.messages) == 2
 
 
 def test_marking_and_renewing_say_what_they_found(lone_bench: Bench) -> None:
