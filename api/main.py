@@ -102,7 +102,7 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
         settings=settings,
         engine=engine,
         gate=Gate(engine, time.monotonic),
-        machine=_machine(settings, engine, redis, closing),
+        machine=_machine(settings, engine, redis, metrics, closing),
         catalog=catalog,
         metrics=metrics,
         registry=registry,
@@ -115,10 +115,17 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
     )
 
 
-def _machine(settings: Settings, engine: Engine, redis: Redis, closing: ExitStack) -> ChatMachine:
+def _machine(
+    settings: Settings, engine: Engine, redis: Redis, metrics: Metrics, closing: ExitStack
+) -> ChatMachine:
     dispatcher = Dispatcher(make_app(broker_url=settings.broker))
     closing.callback(dispatcher.close)
-    effects = Effects(dispatcher=dispatcher, notifier=Publisher(redis), log=structlog.get_logger())
+    effects = Effects(
+        dispatcher=dispatcher,
+        notifier=Publisher(redis),
+        metrics=metrics,
+        log=structlog.get_logger(),
+    )
     return ChatMachine(engine=engine, effects=effects, limits=Limits.of(settings), new_id=uuid7)
 
 

@@ -40,6 +40,7 @@ from shared.chats.types import (
     WorkerId,
 )
 from shared.errors.kinds import ErrorKind, Failure
+from shared.metrics.metrics import Metrics
 
 
 @dataclass(slots=True)
@@ -63,7 +64,12 @@ def make_machine(
     engine: Engine, *, recorder: Recorder | None = None, limits: Limits | None = None
 ) -> ChatMachine:
     recorder = recorder or Recorder()
-    effects = Effects(dispatcher=recorder, notifier=recorder, log=structlog.stdlib.get_logger())
+    effects = Effects(
+        dispatcher=recorder,
+        notifier=recorder,
+        metrics=Metrics.noop(),
+        log=structlog.stdlib.get_logger(),
+    )
     return ChatMachine(engine=engine, effects=effects, limits=limits or Limits(), new_id=uuid7)
 
 

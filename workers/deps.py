@@ -90,7 +90,12 @@ class WorkerDeps:
         self._tool_recorder = ToolRecorder(metrics=self._metrics, models=self._catalog.models)
         self._machine = ChatMachine(
             engine=self._database,
-            effects=Effects(dispatcher=dispatcher, notifier=Publisher(self._redis), log=_log),
+            effects=Effects(
+                dispatcher=dispatcher,
+                notifier=Publisher(self._redis),
+                metrics=self._metrics,
+                log=_log,
+            ),
             limits=Limits.of(settings),
             new_id=uuid7,
         )

@@ -11,13 +11,6 @@ from workers.providers.base import Request
 from workers.steps.recorder import Stage
 from workers.steps.size import prompt_size
 
-_OUTCOMES = {
-    Move.SETTLE_FINISH: "finished",
-    Move.SETTLE_FAIL: "error",
-    Move.FAIL_LOST: "error",
-    Move.FINISH_INTERRUPTION: "interrupted",
-    Move.SETTLE_REQUIRE_ACTION: "requires_action",
-}
 _RELEASED = frozenset({Move.RELEASE, Move.DEFER})
 
 
@@ -68,9 +61,6 @@ class WorkerRecorder:
         """A step was written."""
         if model is not None and move not in _RELEASED:
             self._metrics.steps_total.labels(provider=model.provider, model=model.name).inc()
-        outcome = _OUTCOMES.get(move)
-        if outcome is not None:
-            self._metrics.turns_total.labels(outcome=outcome).inc()
 
     def lost(self) -> None:
         """A step lost its chat to somebody else."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from shared.chats import codec, message_store, store
-from shared.chats.effects import INTERRUPTED, Cancel, Changed, Effect, Enqueue
+from shared.chats.effects import INTERRUPTED, Cancel, Changed, Counted, Effect, Enqueue
 from shared.chats.errors import ChatArchived, MoveNotAllowed
 from shared.chats.record import Chat
 from shared.chats.seal import Spans, account, seal_versions
@@ -138,6 +138,7 @@ class Change:
         if turn_id is None:
             return
         self.change_turn(turn_id, status=status.value, outcome_revision=self.chat.snapshot_version)
+        self.effects.append(Counted(status=status))
         if answer is not None:
             self.change_turn(turn_id, answer_message_id=answer)
         if status in ENDED:

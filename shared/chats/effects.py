@@ -6,7 +6,9 @@ from typing import Final, Protocol
 
 from structlog.stdlib import BoundLogger
 
+from shared.chats.states import TurnStatus
 from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.metrics.metrics import Metrics
 
 INTERRUPTED: Final = "interrupted"
 """Why a step is cancelled: a person stopped it, and what was said is kept."""
@@ -42,8 +44,23 @@ class Cancel:
     reason: str
 
 
-Effect = Enqueue | Changed | Cancel
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Count a turn that ended or paused."""
+
+    status: TurnStatus
+
+
+Effect = Enqueue | Changed | Cancel | Counted
 Hint = Changed | Cancel
+
+
+_OUTCOMES: Final = {
+    TurnStatus.FINISHED: "finished",
+    TurnStatus.FAILED: "error",
+    TurnStatus.INTERRUPTED: "interrupted",
+    TurnStatus.REQUIRES_ACTION: "requires_action",
+}
 
 
 class EffectFailed(Exception):
@@ -74,11 +91,16 @@ class Effects:
 
     dispatcher: Dispatcher
     notifier: Notifier
+    metrics: Metrics
     log: BoundLogger
 
     def flush(self, effects: Sequence[Effect]) -> None:
         """Send what a commit caused. Never raises for a dead broker: Postgres has the truth."""
         hints = [effect for effect in effects if isinstance(effect, Changed | Cancel)]
+        # Here and not in the step: whoever ends a turn counts it, a person's request included.
+        for effect in effects:
+            if isinstance(effect, Counted) and effect.status in _OUTCOMES:
+                self.metrics.turns_total.labels(outcome=_OUTCOMES[effect.status]).inc()
         try:
             for effect in effects:
                 if isinstance(effect, Enqueue):

@@ -33,7 +33,6 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
             case NotDue(remaining_seconds=seconds):
                 return RetryLater(delay_seconds=seconds)
             case GivenUp():
-                deps.recorder.settled(None, Move.FAIL_LOST)
                 return Settled()
             case NothingToDo():
                 return Stale()

@@ -16,6 +16,7 @@ from shared.chats.machine import ChatMachine
 from shared.chats.types import ChatId
 from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
+from shared.metrics.metrics import Metrics
 from tests.chats import Recorder
 from tests.integration.api.served import Api, Client, Reply
 
@@ -123,7 +124,10 @@ def _interrupt(api: Api, chat_id: str, redis_url: str) -> None:
     """Make the move in another process's way: its hint is all that the API hears."""
     with open_redis(redis_url) as redis:
         effects = Effects(
-            dispatcher=Recorder(), notifier=Publisher(redis), log=structlog.get_logger()
+            dispatcher=Recorder(),
+            notifier=Publisher(redis),
+            metrics=Metrics.noop(),
+            log=structlog.get_logger(),
         )
         machine = ChatMachine(engine=api.engine, effects=effects, limits=Limits(), new_id=uuid7)
         machine.update(ChatId(UUID(chat_id)), lambda change: interrupt(change, clear_queue=False))

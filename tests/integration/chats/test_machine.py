@@ -20,6 +20,7 @@ from shared.chats.errors import ChatNotFound, KeyTaken, QueueFull
 from shared.chats.machine import ChatMachine, Updated
 from shared.chats.states import Status
 from shared.chats.types import BusyBehavior, ChatId, TextPart, ToolCallPart
+from shared.metrics.metrics import Metrics
 from tests.chats import LONG_SECONDS, Bench, answer, new_chat, open_bench, said, start_chat
 from tests.integration.chats.standing import put
 
@@ -66,7 +67,7 @@ class _Broken:
 
 def _machine(bench: Bench, out: _Watcher | _Broken) -> ChatMachine:
     log = structlog.stdlib.get_logger()
-    effects = Effects(dispatcher=out, notifier=out, log=log)
+    effects = Effects(dispatcher=out, notifier=out, metrics=Metrics.noop(), log=log)
     return replace(bench.machine, effects=effects)
 
 

@@ -16,6 +16,7 @@ from shared.chats.machine import ChatMachine
 from shared.config.settings import Settings
 from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
+from shared.metrics.metrics import Metrics
 from tests.chats import Recorder
 from tests.integration.api.served import Api, Client, serve
 from tests.integration.stream.driving import Driven, drive
@@ -51,7 +52,12 @@ def alice(api: Api) -> Client:
 def machine(engine: Engine, stream_settings: Settings) -> Iterator[ChatMachine]:
     """A machine whose hints are published."""
     publisher = Publisher(open_redis(stream_settings.redis_url.get_secret_value()))
-    effects = Effects(dispatcher=Recorder(), notifier=publisher, log=structlog.stdlib.get_logger())
+    effects = Effects(
+        dispatcher=Recorder(),
+        notifier=publisher,
+        metrics=Metrics.noop(),
+        log=structlog.stdlib.get_logger(),
+    )
     yield ChatMachine(engine=engine, effects=effects, limits=Limits(), new_id=uuid7)
     publisher.close()
 

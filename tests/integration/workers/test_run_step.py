@@ -154,11 +154,12 @@ def test_an_early_delivery_comes_again_with_the_remainder(rig: Rig) -> None:
     assert 400 < outcome.delay_seconds <= 500
 
 
-def test_a_chat_that_is_given_up_counts_as_a_failed_turn(rig: Rig) -> None:
+def test_a_chat_that_is_given_up_is_settled_without_a_step(rig: Rig) -> None:
     chat_id = rig.bench.start()
     rig.bench.execute("UPDATE chats SET losses = 25")
     assert rig.step(chat_id) == Settled()
-    assert rig.notes.moves == [Move.FAIL_LOST]
+    assert rig.bench.chat(chat_id).status is Status.ERROR
+    assert rig.notes.moves == []
 
 
 def test_a_worker_that_is_marked_dead_tries_again_under_its_next_id(rig: Rig) -> None:
