@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from api.access.caller import Caller
 from api.answer import Answer, write_answer
 from api.deps import Deps
+from api.files import require_files
 from api.once import Once, answer_once, claim, keep
 from api.render import render_accepted, render_chat
 from shared.chats import message_store
@@ -52,6 +53,7 @@ class Mover:
             claim(change.connection, self.once)
             return create(change, message)
 
+        require_files(self.deps.catalog, chat.model, message.content)
         kept = _Kept[Placed](self.once, _created)
         self.deps.machine.create(chat, first, record=kept.record)
         return kept.answer
@@ -60,6 +62,8 @@ class Mover:
         """Send a message to a chat."""
 
         def sent(change: Change) -> Accepted:
+            model = message.model or change.chat.model
+            require_files(self.deps.catalog, model, message.content)
             return accept(change, message, send(change, message, busy))
 
         return self.move(chat_id, sent)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.answer import Answer
 from api.asking import MoverOf, WantsStream, reply
 from api.door import ContentDoor
+from api.files import require_files
 from api.moves import Accepted, Mover, find_accepted
 from api.new_chat import build_chat, model_faults
 from api.openapi import Responses, refusals, stream_answer
@@ -110,6 +111,7 @@ def edit_message(
     message = UserMessage(content=parts_of(body.content))
 
     def edited(change: Change) -> Accepted:
+        require_files(mover.deps.catalog, change.chat.model, message.content)
         return find_accepted(change, edit(change, MessageId(message_id), message.content))
 
     return reply(mover, mover.answer(lambda: mover.move(chat_id, edited)))

@@ -16,6 +16,7 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from shared.config.media import PDF
 from workers.providers.base import PromptMessage, Request, ToolSpec
 from workers.providers.cache_marks import cache_marks
 from workers.providers.failures import Origin
@@ -141,10 +142,11 @@ def _result(part: ToolResultPart) -> _Block:
 
 def _file(part: FilePart) -> _Block | None:
     if part.data is not None:
-        source: JsonObject = {"type": "base64", "media_type": part.media_type, "data": part.data}
-        if part.media_type in _IMAGES:
+        kind = part.media_type.lower()
+        source: JsonObject = {"type": "base64", "media_type": kind, "data": part.data}
+        if kind in _IMAGES:
             return {"type": "image", "source": source}
-        if part.media_type == "application/pdf":
+        if kind == PDF:
             titled: _Block = {"title": part.name} if part.name else {}
             return {"type": "document", "source": source, **titled}
     return _text(described(part))

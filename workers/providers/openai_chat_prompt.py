@@ -14,6 +14,7 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from shared.config.media import PDF
 from workers.providers.base import PromptMessage, Request, ToolSpec
 from workers.providers.failures import Origin
 from workers.providers.metadata import own
@@ -141,13 +142,14 @@ def _results(parts: Sequence[Part]) -> Iterator[JsonObject]:
 def _file(part: FilePart) -> JsonValue:
     if part.data is None:
         return _text(described(part))
-    url = f"data:{part.media_type};base64,{part.data}"
-    if part.media_type.startswith("image/"):
+    kind = part.media_type.lower()
+    url = f"data:{kind};base64,{part.data}"
+    if kind.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": url}}
-    if part.media_type in _AUDIO:
-        sound: JsonObject = {"data": part.data, "format": _AUDIO[part.media_type]}
+    if kind in _AUDIO:
+        sound: JsonObject = {"data": part.data, "format": _AUDIO[kind]}
         return {"type": "input_audio", "input_audio": sound}
-    if part.media_type == "application/pdf":
+    if kind == PDF:
         name = part.name or "document.pdf"
         return {"type": "file", "file": {"filename": name, "file_data": url}}
     return _text(described(part))

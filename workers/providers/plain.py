@@ -12,6 +12,7 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from shared.config.media import TEXTS, matches
 from workers.providers.values import dump, obj, text
 
 
@@ -58,7 +59,7 @@ def described(
 def _described_file(part: FilePart) -> str:
     """Quote a text file; of any other only the name remains."""
     name = part.name or "file"
-    if part.data is not None and part.media_type.partition("/")[0] == "text":
+    if part.data is not None and matches(part.media_type, TEXTS):
         try:
             content = base64.b64decode(part.data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):

@@ -1,0 +1,29 @@
+"""Refuses files that the model of a chat can't be shown, before anything of them is stored."""
+
+from collections.abc import Sequence
+
+from api.problems import FieldFault, invalid
+from shared.chats.types import FilePart, Part
+from shared.config.catalog import Catalog
+from shared.config.media import matches, takes
+
+
+def require_files(catalog: Catalog, model: str, content: Sequence[Part]) -> None:
+    """Raise `Problem` when a file is of a type that the model's dialect can't take.
+
+    A model that is no longer declared takes everything here: its turn says what is wrong.
+    """
+    if model not in catalog.models:
+        return
+    taken = takes(catalog.providers[catalog.models[model].provider].dialect)
+    faults = [
+        FieldFault(
+            field=f"content[{number}].media_type",
+            detail=f"the model {model!r} can't be shown {part.media_type} files;"
+            f" it takes {', '.join(taken)}",
+        )
+        for number, part in enumerate(content)
+        if isinstance(part, FilePart) and not matches(part.media_type, taken)
+    ]
+    if faults:
+        raise invalid(faults)
