@@ -5,7 +5,6 @@ from threading import Lock
 
 from shared.chats.states import Move
 from shared.config.catalog import Model
-from shared.errors.kinds import Failure
 from shared.metrics.metrics import Metrics
 from workers.providers.base import Request
 from workers.steps.recorder import Stage
@@ -47,15 +46,6 @@ class WorkerRecorder:
         """One more step streams (1), or one less (-1)."""
         with self._lock:
             self._streaming += change
-
-    def retried(self, model: Model | None, failure: Failure) -> None:
-        """A failed attempt will be repeated."""
-        self._metrics.stream_retries_total.labels(
-            provider="" if model is None else model.provider,
-            model="" if model is None else model.name,
-            kind=failure.kind.value,
-            chain_broken="true" if failure.chain_broken else "false",
-        ).inc()
 
     def settled(self, model: Model | None, move: Move) -> None:
         """A step was written."""

@@ -51,7 +51,17 @@ class Counted:
     status: TurnStatus
 
 
-Effect = Enqueue | Changed | Cancel | Counted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """Count an attempt that failed and will be repeated, under the configured names."""
+
+    provider: str
+    model: str
+    kind: str
+    chain_broken: bool
+
+
+Effect = Enqueue | Changed | Cancel | Counted | Retried
 Hint = Changed | Cancel
 
 
@@ -97,10 +107,10 @@ class Effects:
     def flush(self, effects: Sequence[Effect]) -> None:
         """Send what a commit caused. Never raises for a dead broker: Postgres has the truth."""
         hints = [effect for effect in effects if isinstance(effect, Changed | Cancel)]
-        # Here and not in the step: whoever ends a turn counts it, a person's request included.
+        # Here and not in the step: whoever ends a turn counts it, a person's request included. And
+        # first: who was told of it finds it counted.
         for effect in effects:
-            if isinstance(effect, Counted) and effect.status in _OUTCOMES:
-                self.metrics.turns_total.labels(outcome=_OUTCOMES[effect.status]).inc()
+            self._count(effect)
         try:
             for effect in effects:
                 if isinstance(effect, Enqueue):
@@ -116,3 +126,17 @@ class Effects:
                 self.notifier.publish(hints)
         except EffectFailed as error:
             self.log.warning("effects.publish_failed", error=str(error))
+
+    def _count(self, effect: Effect) -> None:
+        match effect:
+            case Counted(status=status) if status in _OUTCOMES:
+                self.metrics.turns_total.labels(outcome=_OUTCOMES[status]).inc()
+            case Retried():
+                self.metrics.stream_retries_total.labels(
+                    provider=effect.provider,
+                    model=effect.model,
+                    kind=effect.kind,
+                    chain_broken="true" if effect.chain_broken else "false",
+                ).inc()
+            case _:
+                pass

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from shared.chats.drive.begin import Begun
 from shared.chats.drive.commit import Committed
 from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Failed, More, RequireAction, Result, Settlement
+from shared.chats.drive.settle import More, RequireAction, Result, Settlement
 from shared.chats.seal import Spans
 from shared.chats.states import Move
 from shared.chats.types import ToolResultPart
@@ -141,8 +141,6 @@ def _settle(
         deps.tools.reached(CrashPoint.PAUSED)
     settlement = updated.value
     deps.recorder.stage(Stage.SETTLE, deps.clock() - started)
-    if settlement.move is Move.RECORD_RETRY and isinstance(result.ending, Failed):
-        deps.recorder.retried(model, result.ending.failure)
     deps.recorder.settled(model, settlement.move)
     return settlement
 

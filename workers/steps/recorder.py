@@ -5,7 +5,6 @@ from typing import Protocol
 
 from shared.chats.states import Move
 from shared.config.catalog import Model
-from shared.errors.kinds import Failure
 from workers.providers.base import Request
 
 
@@ -36,10 +35,6 @@ class StepRecorder(Protocol):
 
     def streaming(self, change: int) -> None:
         """One more step streams (1), or one less (-1)."""
-        ...
-
-    def retried(self, model: Model | None, failure: Failure) -> None:
-        """A failed attempt will be repeated."""
         ...
 
     def settled(self, model: Model | None, move: Move) -> None:

@@ -59,8 +59,9 @@ def make_result(
 
 def _broken(model: Model | None, streamed: Streamed, now: datetime) -> Ending:
     if streamed.error is not None:
-        provider = model.provider if model is not None else ""
-        return Failed(failure=classify(streamed.error, provider=provider, now=now))
+        provider, name = ("", "") if model is None else (model.provider, model.name)
+        failure = classify(streamed.error, provider=provider, now=now)
+        return Failed(failure=failure, provider=provider, model=name)
     if streamed.stopped is CancelReason.DRAIN:
         return Released(counts_as_loss=False)
     return Stopped()

@@ -9,6 +9,7 @@ from shared.chats.drive.action import wait_for_client
 from shared.chats.drive.begin import LONGEST_COUNTDOWN
 from shared.chats.drive.fail import fail
 from shared.chats.drive.fence import Fence
+from shared.chats.effects import Retried
 from shared.chats.seal import Spans
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.turning import clear_action, next_turn
@@ -43,9 +44,14 @@ class RequireAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The attempt failed; what it said is discarded unless a person stops it meanwhile."""
+    """The attempt failed; what it said is discarded unless a person stops it meanwhile.
+
+    `provider` and `model` are the configured names of whom it asked, for the metrics.
+    """
 
     failure: Failure
+    provider: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +104,8 @@ def settle(change: Change, fence: Fence, result: Result) -> Settlement:
             return _more(change, rows)
         case RequireAction(rows=rows, calls=calls):
             return _require_action(change, rows, calls)
-        case Failed(failure=failure):
-            return _failed(change, failure)
+        case Failed() as failed:
+            return _failed(change, failed)
         case Released(counts_as_loss=counts):
             return _release(change, counts_as_loss=counts)
         case Stopped():
@@ -151,12 +157,19 @@ def _require_action(change: Change, rows: Rows, calls: tuple[ToolCallPart, ...])
     return Settlement(move=Move.SETTLE_REQUIRE_ACTION)
 
 
-def _failed(change: Change, failure: Failure) -> Settlement:
-    chat = change.chat
+def _failed(change: Change, failed: Failed) -> Settlement:
+    chat, failure = change.chat, failed.failure
     last = change.limits.max_failures and chat.failures + 1 >= change.limits.max_failures
     if not failure.retryable or last:
         fail(change, Move.SETTLE_FAIL, _error(change, failure))
         return Settlement(move=Move.SETTLE_FAIL)
+    retried = Retried(
+        provider=failed.provider,
+        model=failed.model,
+        kind=failure.kind.value,
+        chain_broken=failure.chain_broken,
+    )
+    change.effects.append(retried)
     return _record_retry(change, failure)
 
 

@@ -16,7 +16,6 @@ from uuid_utils.compat import uuid7
 from shared.chats.states import Move
 from shared.chats.types import ChatId, Episode, WorkerId
 from shared.config.catalog import Catalog, Model
-from shared.errors.kinds import Failure
 from shared.events.buffer import recover_parts
 from shared.events.connection import open_async_redis, open_redis
 from shared.events.flusher import Flusher
@@ -51,7 +50,6 @@ class Notes:
 
     requests: list[Request] = field(default_factory=list[Request])
     stages: list[Stage] = field(default_factory=list[Stage])
-    retried_kinds: list[str] = field(default_factory=list[str])
     moves: list[Move] = field(default_factory=list[Move])
     first_parts: int = 0
     streams: int = 0
@@ -71,10 +69,6 @@ class Notes:
 
     def streaming(self, change: int) -> None:
         self.streams += change
-
-    def retried(self, model: Model | None, failure: Failure) -> None:
-        del model
-        self.retried_kinds.append(failure.kind.value)
 
     def settled(self, model: Model | None, move: Move) -> None:
         del model

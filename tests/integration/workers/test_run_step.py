@@ -89,7 +89,6 @@ def test_a_passing_failure_is_tried_later_with_an_empty_buffer(rig: Rig) -> None
     assert step.result(20) == RetryLater(delay_seconds=1.0)
     rig.on_loop(rig.flusher.stop())
     assert rig.parts(chat_id, FIRST) == ()
-    assert rig.notes.retried_kinds == ["overloaded"]
     assert len(rig.bench.history(chat_id)) == 1
 
 
@@ -99,7 +98,6 @@ def test_a_terminal_failure_is_the_end(rig: Rig) -> None:
     _fail(rig, ProviderError(status_code=401))
     assert step.result(20) == Settled()
     assert rig.bench.chat(chat_id).status is Status.ERROR
-    assert rig.notes.retried_kinds == []
 
 
 def test_a_defect_of_an_adapter_ends_the_turn(rig: Rig) -> None:
