@@ -32,7 +32,8 @@ def _run(
     tool: Tool, arguments: Mapping[str, object], context: ToolContext, log: BoundLogger
 ) -> Output | None:
     try:
-        value = _call(tool, arguments, context)
+        # What it returned may do its work only when it is read.
+        return output_of(_call(tool, arguments, context))
     except ToolError as error:
         return failure(str(error) or "The tool failed.")
     except BaseException as error:
@@ -42,7 +43,6 @@ def _run(
         log.warning("tool.failed", tool=tool.name, exc_info=error)
         # The text of an error that nobody wrote for a model may hold what it must not see.
         return failure(f"The tool failed: {type(error).__name__}.")
-    return output_of(value)
 
 
 def _call(tool: Tool, arguments: Mapping[str, object], context: ToolContext) -> object:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from threading import Event
 
 import pytest
@@ -134,12 +135,20 @@ def test_what_an_author_says_is_said_and_what_happened_is_not() -> None:
         """Leave."""
         raise SystemExit(1)
 
-    ran = Stage().run(call_of(complain, 0), call_of(fail, 1), call_of(leave, 2))
+    @tool
+    def yield_some() -> Iterator[int]:
+        """Fail when it is listened to."""
+        yield 1
+        raise RuntimeError("a secret")
+
+    calls = [call_of(made, n) for n, made in enumerate((complain, fail, leave, yield_some))]
+    ran = Stage().run(*calls)
     assert all(part.is_error for part in ran.results.values())
-    assert [ran.results[n].result for n in range(3)] == [
+    assert [ran.results[n].result for n in range(4)] == [
         "No room.",
         "The tool failed: RuntimeError.",
         "The tool failed: SystemExit.",
+        "The tool failed: RuntimeError.",
     ]
 
 
