@@ -120,9 +120,10 @@ class Runner:
         work = in_thread(lambda: self._attempt.make(run, begins), name=f"tool-{run.call.tool.name}")
         try:
             await asyncio.wait({work, limit.over}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            return await self._too_late(run)
+            # Told to stop it may have ended by now, which does not make it come in time.
+            if limit.over.done():
+                return await self._too_late(run)
+            return work.result()
         finally:
             limit.end()
 

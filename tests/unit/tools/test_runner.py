@@ -207,6 +207,30 @@ def test_what_comes_too_late_is_not_written() -> None:
     assert stage.ledger.ended == {0: RunState.UNKNOWN}
 
 
+def test_a_tool_that_ends_because_its_time_is_over_is_too_late_all_the_same() -> None:
+    begun = Event()
+    stage = Stage()
+
+    @tool
+    def nap(context: ToolContext) -> str:
+        """Sleep until woken."""
+        begun.set()
+        return "woken" if context.wait(WAIT_SECONDS) else "rested"
+
+    async def let_it_pass(runner: Runner) -> None:
+        del runner
+        await until(begun)
+        await _armed(stage, TimerName.TOOL)
+        [thread] = [one for one in threading.enumerate() if one.name == "tool-nap"]
+        stage.timers.fire(LIMIT_SECONDS)
+        # It ends before the loop looks at anything again.
+        thread.join(WAIT_SECONDS)
+
+    ran = stage.run(call_of(nap), meanwhile=let_it_pass)
+    assert "within 120 s" in str(ran.results[0].result)
+    assert stage.ledger.ended == {0: RunState.UNKNOWN}
+
+
 def test_a_tool_that_listens_ends_in_its_grace() -> None:
     begun = Event()
     stage = Stage()
