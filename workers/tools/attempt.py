@@ -30,6 +30,10 @@ class Attempt:
         Raises what the ledger raises.
         """
         self.deps.reached(CrashPoint.CLAIMING)
+        if run.cancellation.cancelled:
+            # Without a claim the call can run elsewhere, or is known not to have run.
+            run.give_up()
+            return None
         claimed = self.ledger.claim(run.call)
         self.deps.reached(CrashPoint.CLAIMED)
         if isinstance(claimed, Known):

@@ -20,7 +20,7 @@ from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import StillTimers
 from workers.steps.timers import TimerName
 from workers.tools.attempt import Attempt
-from workers.tools.crash import pass_by
+from workers.tools.crash import Reached, pass_by
 from workers.tools.deps import About, ToolDeps
 from workers.tools.run import Call
 from workers.tools.runner import Ran, Runner
@@ -69,6 +69,7 @@ class Stage:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     timers: StillTimers = field(default_factory=StillTimers)
     slots: int = 10
+    reached: Reached = pass_by
     shown: list[int] = field(default_factory=list[int])
 
     def run(
@@ -99,7 +100,7 @@ class Stage:
             start_grace=partial(self.timers.start, TimerName.GRACE),
             now=lambda: NOW,
             recorder=ToolRecorder(metrics=Metrics.noop(), models={"small": SMALL}),
-            reached=pass_by,
+            reached=self.reached,
             log=structlog.stdlib.get_logger(),
         )
 

@@ -23,6 +23,7 @@ from tests.unit.tools.running import (
     until,
 )
 from workers.steps.timers import TimerName
+from workers.tools.crash import CrashPoint
 from workers.tools.runner import Runner
 
 
@@ -332,6 +333,26 @@ def test_nothing_is_started_after_a_stop() -> None:
     go.set()
     assert ran.results == {}
     assert stage.ledger.claimed == [0]
+
+
+def test_a_call_whose_thread_comes_after_the_stop_is_not_claimed() -> None:
+    claiming, go = Event(), Event()
+
+    def reached(point: CrashPoint) -> None:
+        if point is CrashPoint.CLAIMING:
+            claiming.set()
+            assert go.wait(WAIT_SECONDS)
+
+    stage = Stage(reached=reached)
+
+    async def stop(runner: Runner) -> None:
+        await until(claiming)
+        runner.stop(GRACE_SECONDS)
+        go.set()
+
+    ran = stage.run(call_of(add, 0, x=1, y=1), meanwhile=stop)
+    assert ran.results == {}
+    assert stage.ledger.claimed == []
 
 
 @pytest.mark.parametrize("error", [StaleFence(), ChatNotFound(), WorkerDead()])
