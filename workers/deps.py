@@ -29,6 +29,7 @@ from shared.queue.dispatcher import Dispatcher
 from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools
 from shared.version import VERSION
+from workers.crash import Reached, pass_by
 from workers.leases import CancelReason, Leases
 from workers.loop import LoopThread
 from workers.recorder import WorkerRecorder
@@ -41,7 +42,6 @@ from workers.steps.run import run_step
 from workers.steps.settle import Settler
 from workers.steps.timers import LoopTimers, TimerName, Timers
 from workers.sweep import Sweeper
-from workers.tools.crash import Reached, pass_by
 from workers.tools.deps import ToolDeps
 from workers.traffic import Traffic
 
@@ -60,7 +60,7 @@ def make_deps(
 ) -> "WorkerDeps":
     """Make the engine of this process; nothing connects yet. Raises `CatalogError`.
 
-    `reached` is told where a step with tool calls stands, for tests that end the process there.
+    `reached` is told where a worker stands, for tests that end or hold the process there.
     """
     return WorkerDeps(settings, dispatcher, registry, reached)
 

@@ -10,11 +10,12 @@ from structlog.stdlib import BoundLogger
 from shared.chats.machine import ChatMachine
 from shared.chats.sweep import Plan
 from shared.chats.types import ChatId
+from shared.chats.workers import Held
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
+from workers.crash import CrashPoint, Reached
 from workers.recovery import Recovery
 from workers.renewal import Renewal
-from workers.tools.crash import CrashPoint, Reached
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class Sweeper:
         self._counter.swept("dead_worker", plan.dead_workers)
         self._counter.swept("lost_message", len(plan.resent))
         for held in plan.orphaned:
-            self._put_right("orphaned", partial(self._recovery.take_back, held))
+            self._put_right("orphaned", partial(self._take_back, held))
         for held in plan.overdue:
             self._put_right("interrupting", partial(self._recovery.finish_interruption, held))
         for chat_id in plan.stranded:
@@ -102,6 +103,10 @@ class Sweeper:
         # Who was away itself can't tell whether the others were.
         steady = self._renewal.steady_seconds() >= self._death_seconds
         return self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
+
+    def _take_back(self, held: Held) -> bool:
+        self._reached(CrashPoint.RECOVERING)
+        return self._recovery.take_back(held)
 
     def _expire(self, chat_id: ChatId) -> None:
         self._reached(CrashPoint.EXPIRING)

@@ -10,6 +10,7 @@ from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
+from tests.journeys.holding import Ambush
 from tests.journeys.tooling import declare_tools
 from tests.servers import copied_database
 
@@ -63,6 +64,45 @@ def tool_fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> 
 def mortal_tool_fleet(make_fleet: MakeFleet, tmp_path: Path) -> Fleet:
     """The same for one test, which may end its processes; they are not started yet."""
     return make_fleet(STEPWELL_CONFIG=str(declare_tools(tmp_path)))
+
+
+@pytest.fixture(scope="session")
+def doom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that names where the next worker of the doomed fleet dies, or is held."""
+    return tmp_path_factory.mktemp("doom") / "point"
+
+
+@pytest.fixture(scope="session")
+def _doomed(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory, doom: Path
+) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("doomed")
+    settings = {"STEPWELL_CONFIG": str(declare_tools(folder)), "DOOM": str(doom)}
+    with (
+        copied_database(postgres) as database_url,
+        Valkey(folder / "valkey", fast=True) as valkey,
+        Fleet(database_url, valkey.url, folder, settings) as fleet,
+    ):
+        fleet.worker_module = "tests.journeys.doomed"
+        yield fleet.start(apis=1, workers=2)
+
+
+@pytest.fixture
+def doomed_fleet(_doomed: Fleet) -> Fleet:
+    """A fleet with tools whose workers die, or are held, where `doom` says; there are two, one of
+    which may just be starting."""
+    for worker in [worker for worker in _doomed.workers if not worker.alive()]:
+        _doomed.workers.remove(worker)
+    while len(_doomed.workers) < 2:
+        _doomed.spawn_worker({})
+    return _doomed
+
+
+@pytest.fixture(scope="session")
+def ambush(doom: Path) -> Iterator[Ambush]:
+    """What holds workers of the doomed fleet."""
+    with Ambush(doom) as ambush:
+        yield ambush
 
 
 @pytest.fixture(scope="session")

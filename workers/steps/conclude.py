@@ -12,6 +12,7 @@ from shared.chats.types import ToolResultPart
 from shared.config.catalog import Model
 from shared.events.writer import EpisodeWriter
 from shared.metrics.metrics import DYNAMIC_TOOL, UNKNOWN_TOOL
+from workers.crash import CrashPoint
 from workers.leases import CancelReason, Lease
 from workers.steps.calls import Sorted, sort_calls
 from workers.steps.decide import ToCommit, after_tools, decide, find_leftover, local_calls
@@ -21,7 +22,6 @@ from workers.steps.play import Played, play
 from workers.steps.recorder import Stage
 from workers.steps.result import make_result
 from workers.steps.tools import run_tools
-from workers.tools.crash import CrashPoint
 
 
 def answer(deps: StepDeps, lease: Lease, begun: Begun) -> Settlement | None:
@@ -29,6 +29,7 @@ def answer(deps: StepDeps, lease: Lease, begun: Begun) -> Settlement | None:
     played = play(deps, lease, begun)
     if played is None:
         return None
+    deps.reached(CrashPoint.STREAMED)
     lease.unstoppable()
     settlement = None
     try:
@@ -82,14 +83,13 @@ def _count_refused(deps: StepDeps, begun: Begun, calls: Sorted, offer: Offer) ->
 def _commit(
     deps: StepDeps, lease: Lease, begun: Begun, played: Played, plan: ToCommit
 ) -> Settlement | None:
-    reached = deps.tools.reached
-    reached(CrashPoint.ANSWERED)
+    deps.reached(CrashPoint.ANSWERED)
     at = deps.settler.commit_calls(lease.chat_id, begun.fence, plan.answer, plan.if_stopped)
     if not isinstance(at, Committed):
         if at is not None:
             deps.recorder.settled(played.model, at.move)
         return at
-    reached(CrashPoint.COMMITTED)
+    deps.reached(CrashPoint.COMMITTED)
     deps.loop.submit(_end_episode(played.writer, None))
     return _work(deps, lease, begun, at, plan.calls, {}, plan.spans)
 
@@ -118,11 +118,8 @@ def _work(
             spans=Spans(provider=spans.provider, tools=worked.seconds),
             now=deps.now(),
         )
-        deps.tools.reached(CrashPoint.SETTLING)
         model = deps.catalog.models.get(begun.chat.model)
-        settlement = _settle(deps, lease, at.fence, result, model)
-        deps.tools.reached(CrashPoint.SETTLED)
-        return settlement
+        return _settle(deps, lease, at.fence, result, model)
     finally:
         deps.loop.submit(_end_episode(worked.writer, None))
 
@@ -131,15 +128,18 @@ def _settle(
     deps: StepDeps, lease: Lease, fence: Fence, result: Result, model: Model | None
 ) -> Settlement | None:
     pauses = isinstance(result.ending, RequireAction)
+    deps.reached(CrashPoint.SETTLING)
     if pauses:
-        deps.tools.reached(CrashPoint.PAUSING)
+        deps.reached(CrashPoint.PAUSING)
     started = deps.clock()
     updated = deps.settler.settle(lease.chat_id, fence, result)
     if updated is None:
         return None
     if pauses:
-        deps.tools.reached(CrashPoint.PAUSED)
+        deps.reached(CrashPoint.PAUSED)
     settlement = updated.value
+    backs_off = settlement.move is Move.RECORD_RETRY
+    deps.reached(CrashPoint.RETRIED if backs_off else CrashPoint.SETTLED)
     deps.recorder.stage(Stage.SETTLE, deps.clock() - started)
     deps.recorder.settled(model, settlement.move)
     return settlement

@@ -13,6 +13,7 @@ from shared.chats.types import WorkerId
 from shared.config.catalog import Catalog
 from shared.events.flusher import Flusher
 from shared.tools.registry import Registry
+from workers.crash import Reached
 from workers.leases import Leases
 from workers.loop import LoopThread
 from workers.providers.base import Provider
@@ -54,3 +55,8 @@ class StepDeps:
     tools: ToolDeps
     recorder: StepRecorder
     log: BoundLogger
+
+    @property
+    def reached(self) -> Reached:
+        """What is told where the step stands."""
+        return self.tools.reached

@@ -7,6 +7,7 @@ from shared.chats.drive.begin import Beginning, Begun, GivenUp, NotDue, NothingT
 from shared.chats.errors import ChatNotFound, WorkerDead
 from shared.chats.states import Move
 from shared.chats.types import ChatId, LeaseId, WorkerId
+from workers.crash import CrashPoint
 from workers.leases import Lease
 from workers.steps.conclude import answer, go_on
 from workers.steps.deps import StepDeps
@@ -25,10 +26,12 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
     worker_id = deps.worker_id()
     lease = deps.leases.open(chat_id, LeaseId(deps.new_id()))
     try:
+        deps.reached(CrashPoint.BEGINNING)
         beginning = _begin(deps, lease, worker_id)
         match beginning:
             case Begun():
                 lease.confirmed = True
+                deps.reached(CrashPoint.BEGUN)
                 return _run(deps, lease, beginning)
             case NotDue(remaining_seconds=seconds):
                 return RetryLater(delay_seconds=seconds)

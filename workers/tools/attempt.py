@@ -9,7 +9,7 @@ from shared.chats.drive.ledger import Known
 from shared.chats.ledger_store import RunKey, RunState
 from shared.chats.types import ToolResultPart
 from shared.tools.context import ToolContext
-from workers.tools.crash import CrashPoint
+from workers.crash import CrashPoint
 from workers.tools.deps import About, StepLedger, ToolDeps
 from workers.tools.invoke import invoke
 from workers.tools.output import Output

@@ -12,7 +12,7 @@ from shared.chats.drive.ledger import Claimed, Known
 from shared.chats.ledger_store import RunState
 from shared.chats.types import ChatId, MessageId, ToolResultPart, TurnId
 from shared.tools.recorder import ToolRecorder
-from workers.tools.crash import Reached
+from workers.crash import Reached
 from workers.tools.run import Call
 
 

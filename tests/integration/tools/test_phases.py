@@ -31,10 +31,10 @@ from shared.chats.types import (
 from shared.tools.spec import Tool, tool
 from tests.chats import said
 from tests.integration.workers.rig import Rig
+from workers.crash import CrashPoint
 from workers.leases import CancelReason
 from workers.providers.base import Finish, FinishReason, PartDone
 from workers.steps.outcome import Outcome, Settled, Stale
-from workers.tools.crash import CrashPoint
 
 WAIT_SECONDS: Final = 20.0
 POINTS: Final = (

@@ -25,6 +25,7 @@ from shared.tools.registry import load_tools
 from tests.chats import Bench, open_bench
 from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import Puppet, StillTimers
+from workers.crash import pass_by
 from workers.leases import Leases
 from workers.loop import LoopThread
 from workers.providers.base import Request
@@ -35,7 +36,6 @@ from workers.steps.recorder import Stage
 from workers.steps.run import run_step
 from workers.steps.settle import Settler
 from workers.steps.timers import TimerName
-from workers.tools.crash import pass_by
 from workers.tools.deps import ToolDeps
 
 T = TypeVar("T")

@@ -18,9 +18,9 @@ from shared.tools.recorder import ToolRecorder
 from shared.tools.spec import Tool
 from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import StillTimers
+from workers.crash import Reached, pass_by
 from workers.steps.timers import TimerName
 from workers.tools.attempt import Attempt
-from workers.tools.crash import Reached, pass_by
 from workers.tools.deps import About, ToolDeps
 from workers.tools.run import Call
 from workers.tools.runner import Ran, Runner

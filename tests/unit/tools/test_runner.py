@@ -22,8 +22,8 @@ from tests.unit.tools.running import (
     call_of,
     until,
 )
+from workers.crash import CrashPoint
 from workers.steps.timers import TimerName
-from workers.tools.crash import CrashPoint
 from workers.tools.runner import Runner
 
 
