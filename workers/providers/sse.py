@@ -24,7 +24,7 @@ class SseDecoder:
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         """Start at the first byte of a stream."""
         self._limit = max_event_bytes
-        self._buffer = b""
+        self._buffer = bytearray()  # grows in place: a long event costs what its bytes cost
         self._searched = 0  # no event ends before here
         self._at_start = True
         self._after_cr = False
@@ -33,16 +33,20 @@ class SseDecoder:
         """Take the next bytes, return the events that they complete; `SseError` is final."""
         if self._after_cr or b"\r" in chunk:
             chunk = self._plain_newlines(chunk)
-        buffer = self._buffer + chunk if self._buffer else chunk
         if self._at_start:
-            if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
-                self._buffer = buffer
+            chunk = bytes(self._buffer) + chunk
+            self._buffer.clear()
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._buffer += chunk
                 return []
-            buffer = buffer.removeprefix(_BOM)
+            chunk = chunk.removeprefix(_BOM)
             self._at_start = False
-        return self._events(buffer)
+        if not self._buffer:
+            return self._events(chunk)
+        self._buffer += chunk
+        return self._events(self._buffer)
 
-    def _events(self, buffer: bytes) -> list[SseEvent]:
+    def _events(self, buffer: bytes | bytearray) -> list[SseEvent]:
         events: list[SseEvent] = []
         start = 0
         end = buffer.find(b"\n\n", self._searched)
@@ -54,7 +58,10 @@ class SseDecoder:
                 events.append(event)
             start = end + 2
             end = buffer.find(b"\n\n", start)
-        self._buffer = buffer[start:] if start else buffer
+        if buffer is self._buffer:
+            del self._buffer[:start]
+        else:
+            self._buffer += buffer[start:]
         if len(self._buffer) > self._limit:
             raise SseError("an event is too long")
         self._searched = max(len(self._buffer) - 1, 0)  # a last \n may be the first of two
@@ -69,7 +76,7 @@ class SseDecoder:
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _event(block: bytes) -> SseEvent | None:
+def _event(block: bytes | bytearray) -> SseEvent | None:
     """Read the lines of one event; a block without a data line is none."""
     try:
         text = block.decode()
