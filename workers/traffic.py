@@ -46,7 +46,8 @@ class Traffic:
             providers=Providers(
                 catalog.providers,
                 connect_seconds=settings.connect_seconds,
-                read_seconds=settings.silence_seconds,
+                # The last resort: a step's own guards say what is missing, and come before it.
+                read_seconds=max(settings.startup_seconds, settings.silence_seconds) + 1.0,
             ),
         )
 
