@@ -77,6 +77,8 @@ class FakeServer(web.Server):
             await asyncio.get_running_loop().create_future()
         sender = Sender(request, wire, seen)
         try:
+            if wire.first_event:
+                await sender.send(b"data: " + b"x" * wire.first_event + b"\n\n")
             if wire.body is not None:
                 await sender.send(wire.body.encode("latin-1" if wire.latin1 else "utf-8"))
                 return await sender.end()

@@ -19,7 +19,8 @@ class Wire(BaseModel):
     silent: bool = False  # take the request and never answer
     reset: bool = False  # reset the connection instead of an answer
     cut_at: Annotated[int, Field(ge=0)] | None = None  # bytes of the body that go out
-    close: Literal["clean", "abrupt", "reset"] = "abrupt"  # how the cut ends
+    close: Literal["clean", "abrupt", "reset", "stall"] = "abrupt"  # how the cut ends
+    first_event: Annotated[int, Field(ge=0)] = 0  # bytes of an event that comes before all others
     chunk: Annotated[int, Field(ge=1)] | None = None  # bytes per write
     newline: Literal["\n", "\r\n", "\r"] = "\n"
     hang: bool = False  # keep the response open after its end
@@ -92,6 +93,8 @@ class Sender:
                 close(self._request)
             case "reset":
                 reset(self._request)
+            case "stall":
+                await asyncio.get_running_loop().create_future()
 
 
 def close(request: web.BaseRequest) -> None:

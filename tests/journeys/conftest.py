@@ -11,6 +11,7 @@ from local.valkey import Valkey
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
 from tests.journeys.holding import Ambush
+from tests.journeys.providing import ONE_ATTEMPT, declare_providers
 from tests.journeys.tooling import declare_tools
 from tests.servers import copied_database
 
@@ -110,6 +111,21 @@ def fake_models() -> Iterator[FakeModels]:
     """A model server that speaks the real protocols."""
     with FakeModels() as models:
         yield models
+
+
+@pytest.fixture(scope="session")
+def provider_fleet(
+    postgres: Postgres, fake_models: FakeModels, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """A fleet for the models of `tests.journeys.providing`, which tries everything once only."""
+    folder = tmp_path_factory.mktemp("provider_fleet")
+    settings = {"STEPWELL_CONFIG": str(declare_providers(folder, fake_models)), **ONE_ATTEMPT}
+    with (
+        copied_database(postgres) as database_url,
+        Valkey(folder / "valkey", fast=True) as valkey,
+        Fleet(database_url, valkey.url, folder, settings) as fleet,
+    ):
+        yield fleet.start(apis=1, workers=1)
 
 
 def declare(folder: Path, models: FakeModels) -> Path:

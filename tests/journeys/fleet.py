@@ -220,8 +220,8 @@ class Fleet:
         assert replay.error_now == chat.get("last_error")
         assert replay.preview == {}
 
-    def metric(self, process: Process, name: str) -> float:
-        """Return the sum of a metric's samples at one process."""
+    def metric(self, process: Process, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples at one process, of those with these labels."""
         connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=10)
         try:
             connection.request("GET", "/metrics")
@@ -232,6 +232,7 @@ class Fleet:
             float(line.rpartition(" ")[2])
             for line in lines
             if line.partition("{")[0].partition(" ")[0] == name
+            and all(f'{label}="{value}"' in line for label, value in labels.items())
         ]
         return sum(values)
 
