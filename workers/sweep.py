@@ -9,7 +9,7 @@ from structlog.stdlib import BoundLogger
 
 from shared.chats.machine import ChatMachine
 from shared.chats.sweep import Plan
-from shared.chats.types import ChatId
+from shared.chats.types import ChatId, ToolResultPart
 from shared.chats.workers import Held
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
@@ -109,12 +109,19 @@ class Sweeper:
         return self._recovery.take_back(held)
 
     def _expire(self, chat_id: ChatId) -> None:
+        truncated: list[bool] = []
+
+        def fit(model: str, result: ToolResultPart) -> ToolResultPart:
+            fitting = self._tools.fit(model, result)
+            truncated.append(fitting is not result)
+            return fitting
+
         self._reached(CrashPoint.EXPIRING)
-        expired = self._recovery.expire(chat_id, self._tools.fit)
+        expired = self._recovery.expire(chat_id, fit)
         self._reached(CrashPoint.EXPIRED)
         self._counter.swept("deadline", len(expired.results))
-        for result in expired.results:
-            self._tools.result(expired.model, DYNAMIC_TOOL, result, truncated=False)
+        for result, is_cut in zip(expired.results, truncated, strict=True):
+            self._tools.result(expired.model, DYNAMIC_TOOL, result, truncated=is_cut)
 
     def _put_right(self, reason: str, act: Callable[[], bool]) -> None:
         if self._attempt(reason, act):

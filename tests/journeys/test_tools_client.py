@@ -240,6 +240,24 @@ def test_a_long_result_is_cut_to_the_room_of_the_model(tool_fleet: Fleet) -> Non
     assert [tool_fleet.metric(api, name) for name in names] == [one + 1 for one in before]
 
 
+def test_a_long_default_is_cut_too_and_counted(tool_fleet: Fleet) -> None:
+    names = ("stepwell_tool_result_truncated_total", "stepwell_tool_result_size_bytes_count")
+
+    def counted() -> list[float]:
+        return [sum(tool_fleet.metric(one, name) for one in tool_fleet.workers) for name in names]
+
+    before = counted()
+    tool = {**ASK, "timeout_seconds": 0.1, "default_result": "ä" * 20_000}
+    chat = tool_fleet.new_chat(asking("c1"), model="small", dynamic_tools=[tool])
+    eventually(lambda: results_of(tool_fleet, chat["id"]), "the default stands")
+    eventually(
+        lambda: counted() == [one + 1 for one in before], "the sweeper has counted the default"
+    )
+    _finish(tool_fleet, chat)
+    [result] = results_of(tool_fleet, chat["id"])
+    assert "left out" in result["result"]
+
+
 def test_results_with_a_character_that_can_not_be_stored_are_refused(tool_fleet: Fleet) -> None:
     chat = start_asking(tool_fleet, "c1")
     assert answer(tool_fleet, chat["id"], {"c1": "a\0b"}).status == 400
