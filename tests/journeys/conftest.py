@@ -12,7 +12,7 @@ from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
 from tests.journeys.holding import Ambush
 from tests.journeys.providing import ONE_ATTEMPT, declare_providers
-from tests.journeys.tooling import declare_tools
+from tests.journeys.tooling import declare_fakes, declare_tools, install_tools
 from tests.servers import copied_database
 
 MakeFleet = Callable[..., Fleet]
@@ -49,10 +49,18 @@ def fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
-def tool_fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """The fleet of all tests that leave it alive and need the tools of `tests.journeys.kit`."""
+def tool_fleet(
+    postgres: Postgres, fake_models: FakeModels, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """The fleet of all tests that leave it alive and need the tools of `tests.journeys.kit`.
+
+    It has those of a package as well, and the models of the fake server beside the scripted one.
+    """
     folder = tmp_path_factory.mktemp("tool_fleet")
-    settings = {"STEPWELL_CONFIG": str(declare_tools(folder))}
+    config = declare_tools(folder)
+    declare_fakes(config, fake_models)
+    install_tools(folder)
+    settings = {"STEPWELL_CONFIG": str(config), "PYTHONPATH": str(folder)}
     with (
         copied_database(postgres) as database_url,
         Valkey(folder / "valkey", fast=True) as valkey,

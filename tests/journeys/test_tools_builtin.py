@@ -18,6 +18,7 @@ from tests.journeys.tooling import (
     call,
     calls,
     check_paired,
+    check_times,
     lines,
     results_of,
     wait_for_lines,
@@ -29,6 +30,7 @@ def _play(fleet: Fleet, content: str, **fields: object) -> tuple[dict[str, Any],
     chat = fleet.new_chat(content, **fields)
     turn = fleet.turn(chat["id"], chat["turn_id"])
     check_paired(fleet, chat["id"])
+    check_times(turn)
     return chat, turn
 
 
@@ -38,6 +40,15 @@ def _runs(fleet: Fleet, chat_id: str) -> list[tuple[Any, ...]]:
         " ORDER BY message_id, call_index"
     )
     return fleet.rows(statement, id=chat_id)
+
+
+def test_a_package_brings_its_tools_by_an_entry_point(tool_fleet: Fleet) -> None:
+    chat, _ = _play(tool_fleet, calls(call("greet", "c1", who="Ann")), tools=["greet"])
+    [part] = results_of(tool_fleet, chat["id"])
+    assert part["result"] == "Hello Ann."
+    clash = {**ASK, "name": "greet"}
+    refused = tool_fleet.call("POST", "/v1/chats", {"content": "hi", "dynamic_tools": [clash]})
+    assert refused.body["errors"][0]["detail"] == "is a built-in tool's"
 
 
 def _times(parts: list[dict[str, Any]]) -> list[datetime]:

@@ -18,6 +18,7 @@ from tests.journeys.tooling import (
     at_once,
     call,
     check_paired,
+    check_times,
     results_of,
     start_asking,
 )
@@ -26,6 +27,7 @@ from tests.journeys.tooling import (
 def _finish(fleet: Fleet, chat: dict[str, Any]) -> dict[str, Any]:
     turn = fleet.turn(chat["id"], chat["turn_id"])
     check_paired(fleet, chat["id"])
+    check_times(turn)
     return turn
 
 

@@ -12,6 +12,7 @@ from tests.journeys.tooling import (
     call,
     calls,
     check_paired,
+    check_times,
     lines,
     results_of,
     wait_for_lines,
@@ -43,7 +44,9 @@ def _end_of(fleet: Fleet, chat: dict[str, Any]) -> dict[str, Any]:
         turn = fleet.turn(chat["id"], chat["turn_id"])
         return None if turn["status"] == "requires_action" else turn
 
-    return eventually(ended, "the turn has ended", seconds=30)
+    turn = eventually(ended, "the turn has ended", seconds=30)
+    check_times(turn)
+    return turn
 
 
 def _ledger(fleet: Fleet, chat_id: str) -> dict[str, tuple[str, int]]:

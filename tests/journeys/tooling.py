@@ -3,9 +3,13 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet, eventually
 from tests.journeys.scripts import say, script
 
@@ -13,6 +17,17 @@ ASK = {"name": "ask", "description": "Ask the client.", "input_schema": {"type":
 TELL = {"name": "tell", "description": "Tell the client.", "input_schema": {"type": "object"}}
 NEXT = {"next": True}
 DONE = "all done"
+
+
+_PACKAGED = '''
+from shared.tools.spec import tool
+
+
+@tool
+def greet(who: str) -> str:
+    """Greet somebody."""
+    return f"Hello {who}."
+'''
 
 
 def declare_tools(folder: Path) -> Path:
@@ -30,6 +45,30 @@ def declare_tools(folder: Path) -> Path:
         'modules = ["tests.journeys.kit"]\n'
     )
     return path
+
+
+def declare_fakes(path: Path, models: FakeModels) -> None:
+    """Add two models to a `stepwell.toml`: the fake server's, one for each dialect."""
+    urls = {"openai-chat": models.openai_url, "anthropic": models.anthropic_url}
+    with path.open("a") as file:
+        for dialect, url in urls.items():
+            file.write(
+                f"[providers.{dialect}]\n"
+                f'dialect = "{dialect}"\n'
+                f'base_url = "{url}"\n'
+                'api_key = "key"\n'
+                f"[models.{dialect}]\n"
+                f'provider = "{dialect}"\n'
+            )
+
+
+def install_tools(folder: Path) -> None:
+    """Lay a package into a folder as an installer does, with one tool by entry point."""
+    (folder / "packaged_tools.py").write_text(_PACKAGED)
+    about = folder / "packaged_tools-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: packaged-tools\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[stepwell.tools]\npackaged = packaged_tools\n")
 
 
 def call(name: str, id_: str, **args: object) -> dict[str, Any]:
@@ -86,6 +125,14 @@ def check_paired(fleet: Fleet, chat_id: str) -> None:
                 waiting[part["tool_call_id"]] -= 1
                 assert waiting[part["tool_call_id"]] >= 0, part
     assert not +waiting
+
+
+def check_times(turn: dict[str, Any]) -> None:
+    """What a turn spent its time with adds up to its length."""
+    created, ended = (datetime.fromisoformat(turn[name]) for name in ("created_at", "ended_at"))
+    length = (ended - created).total_seconds()
+    assert sum(turn["time"].values()) == pytest.approx(length, rel=0.01, abs=1e-4), turn
+    assert min(turn["time"].values()) >= 0, turn
 
 
 def lines(path: Path) -> list[str]:
