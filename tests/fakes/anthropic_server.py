@@ -18,6 +18,7 @@ _REASONS: Mapping[str, str] = {
     "tool_calls": "tool_use",
     "length": "max_tokens",
     "content_filter": "refusal",
+    "pause": "pause_turn",
 }
 
 

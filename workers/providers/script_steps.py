@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 _STRICT = {"extra": "forbid", "strict": True, "hide_input_in_errors": True}
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Reason = Literal["stop", "tool_calls", "length", "content_filter"]
+Reason = Literal["stop", "tool_calls", "length", "content_filter", "pause"]
 _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 

@@ -55,7 +55,7 @@ def _conclude(deps: StepDeps, lease: Lease, begun: Begun, played: Played) -> Set
     result = make_result(begun, played.model, played.streamed, max_steps=deps.max_steps, now=now)
     if not isinstance(result.ending, More):
         return _settle(deps, lease, begun.fence, result, played.model)
-    # Its first row is the answer: it would not go on without calls.
+    # Its first row is the answer: without one there is nothing to go on with.
     said, *_ = result.ending.rows
     offer = offer_of(deps.registry, begun.chat)
     calls = sort_calls(local_calls(said.content), offer, now)

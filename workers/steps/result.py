@@ -68,12 +68,21 @@ def _broken(model: Model | None, streamed: Streamed, now: datetime) -> Ending:
 
 
 def _complete(begun: Begun, rows: Rows, finish: base.Finish, max_steps: int) -> Ending:
-    called = any(row.role is Role.TOOL for row in rows)
-    if not called or finish.reason is not base.FinishReason.TOOL_CALLS:
+    if not _goes_on(rows, finish.reason):
         return Finish(rows=rows)
     if begun.steps + 1 >= max_steps:
         return Failed(failure=_too_many_steps(max_steps))
     return More(rows=rows)
+
+
+def _goes_on(rows: Rows, reason: base.FinishReason) -> bool:
+    match reason:
+        case base.FinishReason.TOOL_CALLS:
+            return any(row.role is Role.TOOL for row in rows)
+        case base.FinishReason.PAUSE:
+            return bool(rows)  # a paused answer is sent back as it is, to be gone on with
+        case _:
+            return False
 
 
 def _complete_rows(

@@ -111,6 +111,15 @@ def test_calls_that_the_model_does_not_wait_for_are_answered_and_not_run(
     assert results.content == (_answered(CALL, NOT_RUN),)
 
 
+def test_an_answer_that_is_paused_goes_on_as_long_as_steps_are_left() -> None:
+    result = _result(finished(SEARCH, SAID, reason=FinishReason.PAUSE))
+    assert isinstance(result.ending, More)
+    [row] = result.ending.rows
+    assert row.content == (SEARCH, SAID)
+    assert isinstance(_result(finished(SAID, reason=FinishReason.PAUSE), steps=9).ending, Failed)
+    assert _result(finished(reason=FinishReason.PAUSE)).ending == Finish(rows=())
+
+
 def test_what_the_provider_ran_itself_is_the_end() -> None:
     result = _result(finished(SEARCH, SAID, reason=TOOLS))
     assert isinstance(result.ending, Finish)
