@@ -19,13 +19,14 @@ from workers.crash import CrashPoint
 
 COMES_SECONDS: Final = 20.0
 AT_COMMIT: Final = """
-CREATE FUNCTION hold_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION hold_commit() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     change text := CASE WHEN TG_OP = 'INSERT' THEN 'new' ELSE OLD.status END || '>' || NEW.status;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(42, hashtext(change));
     RETURN NULL;
 END $$;
+DROP TRIGGER IF EXISTS hold_commit ON chats;
 CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT OR UPDATE ON chats
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_commit()
 """

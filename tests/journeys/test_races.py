@@ -1,21 +1,17 @@
 """People come between at every named point of a step, and its worker goes on, or dies there."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from tests.journeys.fleet import Fleet, eventually
 from tests.journeys.holding import Ambush, Held
-from tests.journeys.replay import Replay
+from tests.journeys.scene import CALLING, FAILING, PLAIN, SAID, Scene, open_scene
 from tests.journeys.scripts import say, script
-from tests.journeys.sse import Stream
-from tests.journeys.tooling import at_once, call, check_paired
+from tests.journeys.tooling import at_once
 from workers.crash import CrashPoint
-
-THOUGHT = {"reasoning": "let me think"}
-SAID = "all of it"
 
 BEGINNING, BEGUN, STREAMED = CrashPoint.BEGINNING, CrashPoint.BEGUN, CrashPoint.STREAMED
 ANSWERED, COMMITTED = CrashPoint.ANSWERED, CrashPoint.COMMITTED
@@ -36,19 +32,14 @@ def fleet(doomed_fleet: Fleet) -> Fleet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """A chat with one turn behind it, whose second one is held at a point while it is watched."""
+class HeldTurn:
+    """The second turn of a scene, whose worker waits at a point."""
 
-    fleet: Fleet
-    chat_id: str
-    message_id: int
+    scene: Scene
     turn_id: str
-    stream: Stream
+    message_id: int
+    point: CrashPoint
     held: Held
-
-    @property
-    def path(self) -> str:
-        return f"/v1/chats/{self.chat_id}"
 
     def end(self, *, dies: bool) -> None:
         """Let the worker go on, or let it die."""
@@ -57,73 +48,35 @@ class Scene:
         else:
             self.held.go_on()
 
-    def replay(self, turn_id: str) -> Replay:
-        """Read until the chat rests after a turn, and compare it with what the API says then."""
-        end = self.stream.wait_for("turn_end", lambda data: data["turn_id"] == turn_id)
-        after = self.stream.events.index(end)
-        self.stream.wait_for("status", lambda data: data["status"] == "waiting", after=after)
-        replay = Replay().take_all(self.stream.events)
-        self.fleet.check_agrees(self.chat_id, replay)
-        check_paired(self.fleet, self.chat_id)
-        return replay
+    def check_kept(self) -> None:
+        called = self.point in (ANSWERED, COMMITTED)
+        self.scene.check_kept(self.turn_id, said=self.point in KEPT, called=called)
 
-    def second_turn(self) -> list[dict[str, Any]]:
-        """Return the messages of the turn that was held."""
-        rows = self.fleet.transcript(self.chat_id)
-        return [row for row in rows if row["turn_id"] == self.turn_id]
 
-    def check_kept(self, point: CrashPoint) -> None:
-        """What was said is there, all of it, once, and nothing else."""
-        question, *answer = self.second_turn()
-        assert question["role"] == "user"
-        said = [row for row in answer if row["role"] == "assistant"]
-        assert len(said) == (point in KEPT)
-        for row in said:
-            texts = {part["type"]: part.get("text") for part in row["content"]}
-            assert texts["reasoning"] == THOUGHT["reasoning"]
-            assert texts["text"] == SAID
-            assert ("tool-call" in texts) == (point in (ANSWERED, COMMITTED))
+Hold = Callable[..., HeldTurn]
 
 
 def _content(point: CrashPoint) -> str:
-    if point in (ANSWERED, COMMITTED):
-        return script(THOUGHT, say(SAID), call("add", "c1", x=1, y=1), {"next": True}, say("two"))
-    if point is RETRIED:
-        return script(THOUGHT, say(SAID), {"fail": {"status": 503, "retry_after": 60}})
-    return script(THOUGHT, say(SAID))
-
-
-Hold = Callable[..., Scene]
+    return {ANSWERED: CALLING, COMMITTED: CALLING, RETRIED: FAILING}.get(point, PLAIN)
 
 
 @pytest.fixture
 def hold(fleet: Fleet, ambush: Ambush) -> Iterator[Hold]:
     """Bring a chat to a point and hold its worker there."""
-    streams: list[Stream] = []
+    with ExitStack() as stack:
 
-    def hold(point: CrashPoint, content: str | None = None) -> Scene:
-        chat = fleet.new_chat(script(say("first")))
-        assert fleet.turn(chat["id"], chat["turn_id"])["status"] == "finished"
-        stream = fleet.stream(f"/v1/chats/{chat['id']}/stream")
-        streams.append(stream)
-        stream.wait_for("status")
-        ambush.lay(point, chat["id"])
-        sent = fleet.send(chat["id"], content or _content(point))
-        held = ambush.wait(fleet)
-        if point in (STREAMED, ANSWERED, SETTLING):
-            stream.wait_for("message_part", lambda part: part["part"].get("text") == SAID)
-        return Scene(
-            fleet=fleet,
-            chat_id=chat["id"],
-            message_id=int(sent["message"]["id"]),
-            turn_id=sent["turn_id"],
-            stream=stream,
-            held=held,
-        )
+        def hold(point: CrashPoint, content: str | None = None) -> HeldTurn:
+            scene = stack.enter_context(open_scene(fleet))
+            ambush.lay(point, scene.chat_id)
+            turn_id, message_id = scene.send(content or _content(point))
+            held = ambush.wait(fleet)
+            if point in (STREAMED, ANSWERED, SETTLING):
+                scene.wait_until_said()
+            return HeldTurn(
+                scene=scene, turn_id=turn_id, message_id=message_id, point=point, held=held
+            )
 
-    yield hold
-    for stream in streams:
-        stream.close()
+        yield hold
 
 
 EACH_WAY = pytest.mark.parametrize(
@@ -151,18 +104,15 @@ MOSTLY_GOES_ON = pytest.mark.parametrize(
 def test_five_interrupts_at_once_keep_what_was_said(
     hold: Hold, point: CrashPoint, dies: bool
 ) -> None:
-    scene = hold(point)
-
-    def interrupt() -> str:
-        return scene.fleet.ask("POST", f"{scene.path}/interrupt", {})["status"]
+    turn = hold(point)
 
     expected = "waiting" if point in (BEGINNING, SETTLED, RETRIED) else "interrupting"
-    assert at_once([interrupt] * 5) == [expected] * 5
-    scene.end(dies=dies)
-    replay = scene.replay(scene.turn_id)
+    assert at_once([turn.scene.interrupt] * 5) == [expected] * 5
+    turn.end(dies=dies)
+    replay = turn.scene.replay(turn.turn_id)
     ended = "finished" if point is SETTLED else "interrupted"
-    assert replay.ended_turns == [(scene.turn_id, ended)]
-    scene.check_kept(point)
+    assert replay.ended_turns == [(turn.turn_id, ended)]
+    turn.check_kept()
 
 
 @MOSTLY_GOES_ON
@@ -170,29 +120,29 @@ def test_five_interrupts_at_once_keep_what_was_said(
 def test_an_interrupting_message_comes_behind_what_was_said(
     hold: Hold, point: CrashPoint, dies: bool
 ) -> None:
-    scene = hold(point)
-    sent = scene.fleet.send(scene.chat_id, script(say("new")), busy_behavior="interrupt")
+    turn = hold(point)
+    sent = turn.scene.fleet.send(turn.scene.chat_id, script(say("new")), busy_behavior="interrupt")
     is_held = point not in (BEGINNING, SETTLED, RETRIED)
     assert sent["status"] == ("interrupting" if is_held else "pending")
-    scene.end(dies=dies)
-    replay = scene.replay(sent["turn_id"])
+    turn.end(dies=dies)
+    replay = turn.scene.replay(sent["turn_id"])
     ended = "finished" if point is SETTLED else "interrupted"
-    assert replay.ended_turns == [(scene.turn_id, ended), (sent["turn_id"], "finished")]
+    assert replay.ended_turns == [(turn.turn_id, ended), (sent["turn_id"], "finished")]
     assert replay.texts()[-1] == ("assistant", "new")
-    scene.check_kept(point)
+    turn.check_kept()
 
 
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", POINTS)
 def test_an_edit_leaves_nothing_of_what_was_said(hold: Hold, point: CrashPoint, dies: bool) -> None:
-    scene = hold(point)
+    turn = hold(point)
     body = {"content": script(say("edited"))}
-    edited = scene.fleet.ask("PATCH", f"{scene.path}/messages/{scene.message_id}", body)
-    scene.end(dies=dies)
-    replay = scene.replay(edited["turn_id"])
+    edited = turn.scene.fleet.ask("PATCH", f"{turn.scene.path}/messages/{turn.message_id}", body)
+    turn.end(dies=dies)
+    replay = turn.scene.replay(edited["turn_id"])
     ended = "finished" if point is SETTLED else "replaced"
-    assert replay.ended_turns == [(scene.turn_id, ended), (edited["turn_id"], "finished")]
-    assert scene.second_turn() == []
+    assert replay.ended_turns == [(turn.turn_id, ended), (edited["turn_id"], "finished")]
+    assert turn.scene.rows_of(turn.turn_id) == []
     assert len(replay.messages) == 4
     assert replay.texts()[-1] == ("assistant", "edited")
 
@@ -200,34 +150,34 @@ def test_an_edit_leaves_nothing_of_what_was_said(hold: Hold, point: CrashPoint, 
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", POINTS)
 def test_a_deleted_chat_stays_gone(hold: Hold, point: CrashPoint, dies: bool) -> None:
-    scene = hold(point)
-    assert scene.fleet.call("DELETE", scene.path).status == 204
-    scene.end(dies=dies)
-    assert scene.stream.wait_for_end()[-1].name == "chat_deleted"
-    assert scene.fleet.call("GET", scene.path).status == 404
+    turn = hold(point)
+    assert turn.scene.fleet.call("DELETE", turn.scene.path).status == 204
+    turn.end(dies=dies)
+    assert turn.scene.stream.wait_for_end()[-1].name == "chat_deleted"
+    assert turn.scene.fleet.call("GET", turn.scene.path).status == 404
     if not dies:
         # The worker has noticed: it holds nothing, and works on.
-        nothing = "it is not busy with it"
-        eventually(lambda: not scene.fleet.metric(scene.held.process, "stepwell_chats"), nothing)
+        worker, busy = turn.held.process, "stepwell_chats"
+        eventually(lambda: not turn.scene.fleet.metric(worker, busy), "it is not busy with it")
     left = (
         "SELECT 1 FROM messages WHERE chat_id = %(chat)s UNION ALL"
         " SELECT 1 FROM turns WHERE chat_id = %(chat)s UNION ALL"
         " SELECT 1 FROM tool_runs WHERE chat_id = %(chat)s"
     )
-    assert scene.fleet.rows(left, chat=scene.chat_id) == []
+    assert turn.scene.fleet.rows(left, chat=turn.scene.chat_id) == []
 
 
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", [BEGUN, SETTLING, SETTLED])
 def test_only_a_chat_that_rests_is_archived(hold: Hold, point: CrashPoint, dies: bool) -> None:
-    scene = hold(point)
-    answer = scene.fleet.call("PATCH", scene.path, {"archived": True})
+    turn = hold(point)
+    answer = turn.scene.fleet.call("PATCH", turn.scene.path, {"archived": True})
     assert answer.status == (200 if point is SETTLED else 409)
     if answer.status == 409:
         assert answer.body["current_status"] == "running"
-    scene.end(dies=dies)
-    replay = scene.replay(scene.turn_id)
-    assert replay.ended_turns == [(scene.turn_id, "finished")]
+    turn.end(dies=dies)
+    replay = turn.scene.replay(turn.turn_id)
+    assert replay.ended_turns == [(turn.turn_id, "finished")]
     assert replay.texts()[-1] == ("assistant", SAID)
 
 
@@ -243,25 +193,24 @@ def test_only_a_chat_that_rests_is_archived(hold: Hold, point: CrashPoint, dies:
 def test_an_interruption_during_a_recovery_keeps_what_was_said(
     hold: Hold, ambush: Ambush, point: CrashPoint, dies: bool
 ) -> None:
-    scene = hold(point)
-    ambush.lay(CrashPoint.RECOVERING, scene.chat_id)
-    scene.end(dies=True)
-    sweeping = ambush.wait(scene.fleet)
-    answer = scene.fleet.ask("POST", f"{scene.path}/interrupt", {})
-    assert answer["status"] == "interrupting"
+    turn = hold(point)
+    ambush.lay(CrashPoint.RECOVERING, turn.scene.chat_id)
+    turn.end(dies=True)
+    sweeping = ambush.wait(turn.scene.fleet)
+    assert turn.scene.interrupt() == "interrupting"
     if dies:
-        scene.fleet.spawn_worker({})
+        turn.scene.fleet.spawn_worker({})
         sweeping.die()
     else:
         sweeping.go_on()
-    replay = scene.replay(scene.turn_id)
-    assert replay.ended_turns == [(scene.turn_id, "interrupted")]
-    scene.check_kept(point)
+    replay = turn.scene.replay(turn.turn_id)
+    assert replay.ended_turns == [(turn.turn_id, "interrupted")]
+    turn.check_kept()
 
 
 def test_a_backoff_whose_worker_dies_is_over_in_time(hold: Hold) -> None:
-    scene = hold(RETRIED, script({"fail": {"status": 503, "times": 1}}, say(SAID)))
-    scene.end(dies=True)
-    replay = scene.replay(scene.turn_id)
-    assert replay.ended_turns == [(scene.turn_id, "finished")]
+    turn = hold(RETRIED, script({"fail": {"status": 503, "times": 1}}, say(SAID)))
+    turn.end(dies=True)
+    replay = turn.scene.replay(turn.turn_id)
+    assert replay.ended_turns == [(turn.turn_id, "finished")]
     assert replay.texts()[-1] == ("assistant", SAID)
