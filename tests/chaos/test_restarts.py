@@ -1,0 +1,65 @@
+"""Everything is restarted, one after the other, under fifty chats in flight: nothing is lost."""
+
+import json
+import random
+from collections import Counter
+
+import pytest
+
+from tests.chaos.check import check_clients
+from tests.chaos.client import Client
+from tests.chaos.crowd import Crowd, Scene
+from tests.chaos.fault import EVERYTHING, RESTARTS, WORKERS_KILLED, Fault
+from tests.chaos.rest import check_rest
+from tests.chaos.site import OwnSite
+from tests.fakes.process import FakeModels
+from tests.journeys.fleet import eventually
+
+CHATS = 40
+ASKING_A_PROVIDER = 10
+AT_WORK = 25
+TENTH = 0.1
+
+CONNECTIONS = 2 * (8 + 8 + 1) + 2 * (4 + 1)
+"""What two API processes and two workers may open, by the settings of `tests.journeys.fleet`."""
+
+
+KILLING_WORKERS = (WORKERS_KILLED, EVERYTHING)
+
+
+def one_scene(client: Client, dice: random.Random) -> Scene | None:
+    """Give everybody one thing to do."""
+    return None if client.turns else dice.choice(client.scenes())
+
+
+def one_answer(client: Client, dice: random.Random) -> Scene | None:
+    """Let everybody ask once and wait for the answer."""
+    del dice
+    return None if client.turns else client.plain
+
+
+@pytest.mark.parametrize("fault", RESTARTS, ids=lambda fault: fault.name)
+def test_no_turn_is_lost_or_doubled_when(
+    site: OwnSite, crowd: Crowd, fake_models: FakeModels, fault: Fault
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    fake_models.forget()
+    crowd.come(CHATS, one_scene, dice)
+    crowd.come(ASKING_A_PROVIDER, one_answer, dice, model="fake")
+    at_work = "SELECT count(*) FROM chats WHERE status = 'running'"
+    eventually(lambda: site.fleet.rows(at_work)[0][0] >= AT_WORK, "the chats are in flight")
+    fault.happen(site, dice, scale=TENTH)
+    crowd.wait()
+    faults = [*crowd.failures, *check_clients(site.fleet, crowd.clients)]
+    assert not faults, "\n".join(faults)
+    if fault not in KILLING_WORKERS:
+        _check_asked_once(fake_models)
+    check_rest(site, connections=CONNECTIONS)
+
+
+def _check_asked_once(models: FakeModels) -> None:
+    """No answer of a provider was thrown away and asked for again."""
+    asked = Counter(json.dumps(seen.body) for seen in models.requests())
+    assert [*asked.values()] == [1] * ASKING_A_PROVIDER, asked
