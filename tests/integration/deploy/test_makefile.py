@@ -45,6 +45,7 @@ def test_help_is_what_make_does_by_default() -> None:
         "run",
         "test",
         "soak",
+        "chaos",
         "check",
         "lock",
     ]

@@ -1,0 +1,53 @@
+"""`make chaos`: three minutes of random faults under the supervisor, with full-length times."""
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.config.settings import read_settings
+from tests.chaos.crowd import Manners
+from tests.chaos.site import APIS, WORKERS
+from tests.chaos.storm import Storm, blow
+from tests.chaos.supervised import SupervisedSite
+from tests.journeys.tooling import declare_tools
+
+PATIENT = Manners(pace_seconds=0.1, patience_seconds=300, silence_seconds=25)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 when all invariants hold."""
+    parser = argparse.ArgumentParser(prog="make chaos ARGS=", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--clients", type=int, default=40)
+    asked = parser.parse_args(arguments)
+    print(f"seed {asked.seed}", flush=True)
+    nowhere = {"DATABASE_URL": "postgresql://unused", "REDIS_URL": "redis://unused"}
+    settings = read_settings(nowhere)
+    storm = Storm(
+        seed=asked.seed,
+        seconds=asked.seconds,
+        scale=1.0,
+        clients=asked.clients,
+        connections=settings.wanted_connections(api=APIS, workers=WORKERS),
+        manners=PATIENT,
+    )
+    with tempfile.TemporaryDirectory(prefix="stepwell-chaos-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # PostgreSQL may run as another user and has to pass
+        site = SupervisedSite(folder, declare_tools(folder))
+        try:
+            wrong = blow(site, storm, folder, lambda line: print(line, flush=True))
+        finally:
+            site.stop()
+    for line in wrong:
+        print(line)
+    print(f"seed {asked.seed}: {'something is wrong' if wrong else 'all invariants hold'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
