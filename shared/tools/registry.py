@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.config.catalog import CatalogError
 from shared.tools.clock import current_time
+from shared.tools.schema import BadTool
 from shared.tools.spec import Tool
 
 GROUP: Final = "stepwell.tools"
@@ -49,11 +50,16 @@ def _tools_of(where: str, load: Callable[[], object]) -> list[_Found]:
     try:
         loaded = load()
         values = [loaded] if isinstance(loaded, Tool) else list(vars(loaded).values())
+    except BadTool as error:
+        raise ToolsError(f"{where}: {error}") from error
+    except ModuleNotFoundError as error:
+        raise ToolsError(
+            f"{where} can't be imported ({error}): install what is missing, or put its folder on"
+            " PYTHONPATH, where API and workers run; or correct the name"
+        ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ToolsError(
-            f"{where} can't be imported ({reason}): correct it, or its name"
-        ) from error
+        raise ToolsError(f"{where} can't be imported ({reason}): correct it") from error
     tools = [_Found(tool=value, where=where) for value in values if isinstance(value, Tool)]
     if not tools:
         raise ToolsError(f"{where} has no tool: put @tool above a function, or take it out")

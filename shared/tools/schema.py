@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -59,7 +59,9 @@ def read_signature(name: str, function: Callable[..., object]) -> Signature:
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
     for parameter in _parameters(name, function):
-        if parameter.annotation is ToolContext:
+        if _is_context(name, parameter):
+            if context is not None:
+                raise BadTool(name, f"{context!r} and {parameter.name!r} are both its ToolContext")
             context = parameter.name
             continue
         # A name of its own for each field: a parameter may be called as a method of models is.
@@ -85,8 +87,14 @@ def _parameters(name: str, function: Callable[..., object]) -> list[inspect.Para
         if parameter.kind not in _NAMED:
             raise BadTool(name, f"{parameter.name!r} can't be given by name")
         if parameter.annotation is inspect.Parameter.empty:
-            raise BadTool(name, f"{parameter.name!r} has no type hint")
+            raise BadTool(name, f"{parameter.name!r} has no type hint: give it one")
     return parameters
+
+
+def _is_context(name: str, parameter: inspect.Parameter) -> bool:
+    if ToolContext in get_args(parameter.annotation):
+        raise BadTool(name, f"{parameter.name!r} must be a ToolContext and nothing else: it comes")
+    return parameter.annotation is ToolContext
 
 
 def _field(parameter: inspect.Parameter, description: str | None) -> tuple[Any, Any]:
@@ -103,15 +111,20 @@ def _model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
         return cast(Any, create_model)(name, __config__=config, **fields)
     except Exception as error:
         # Whatever pydantic makes of a type that it does not know, the operator has to hear it.
-        raise BadTool(name, f"its type hints can't be used: {error}") from None
+        raise BadTool(name, f"its type hints can't be used: {_first_words(error)}") from None
 
 
 def _schema(name: str, arguments: type[BaseModel]) -> JsonObject:
     try:
         schema = cast(JsonObject, arguments.model_json_schema())
     except Exception as error:
-        raise BadTool(name, f"its type hints have no JSON Schema: {error}") from None
+        raise BadTool(name, f"its type hints have no JSON Schema: {_first_words(error)}") from None
     return cast(JsonObject, _without_titles(schema))
+
+
+def _first_words(error: Exception) -> str:
+    """Return the first sentence: those behind it tell how to change pydantic, not the tool."""
+    return str(error).partition(". ")[0].partition("\n")[0]
 
 
 def _without_titles(value: JsonValue) -> JsonValue:

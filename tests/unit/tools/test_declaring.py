@@ -150,6 +150,21 @@ def _unknown_type(x: Callable[[int], int]) -> None:
     """Do it."""
 
 
+def _perhaps(context: ToolContext | None = None) -> None:
+    """Do it."""
+
+
+def _twice(one: ToolContext, two: ToolContext) -> None:
+    """Do it."""
+
+
+class _Strange: ...
+
+
+def _strange(x: _Strange) -> None:
+    """Do it."""
+
+
 def _undefined(x: int) -> None:
     """Do it."""
 
@@ -167,6 +182,9 @@ _undefined.__annotations__["x"] = "Nowhere"
         (_nameless, "'x' can't be given by name"),
         (_unknown_type, "no JSON Schema"),
         (_undefined, "can't be read"),
+        (_perhaps, "'context' must be a ToolContext and nothing else"),
+        (_twice, "'one' and 'two' are both its ToolContext"),
+        (_strange, r"_Strange'>$"),
     ],
 )
 def test_what_can_not_be_a_tool_is_refused_with_the_reason(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import cast
 
@@ -76,8 +77,28 @@ def test_a_module_without_tools_is_refused() -> None:
 
 
 def test_a_module_that_can_not_be_imported_is_named() -> None:
-    with pytest.raises(CatalogError, match=r"'no\.such\.module'.*ModuleNotFoundError"):
+    with pytest.raises(CatalogError, match=r"'no\.such\.module'.*folder on PYTHONPATH"):
         load_tools(["no.such.module"])
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("1 / 0", r"can't be imported \(ZeroDivisionError: .*\): correct it"),
+        (
+            "from shared.tools.spec import tool\n@tool\ndef guess(x):\n    'Guess.'",
+            "the module 'bad_tools' of .* the tool 'guess' can't be used: 'x' has no type hint",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_module_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, says: str
+) -> None:
+    (tmp_path / "bad_tools.py").write_text(body)
+    # pytest leaves the type of the path open.
+    monkeypatch.syspath_prepend(tmp_path)  # pyright: ignore[reportUnknownMemberType]
+    with pytest.raises(CatalogError, match=says):
+        load_tools(["bad_tools"])
 
 
 def test_the_time_is_told_where_it_is_asked_for() -> None:
