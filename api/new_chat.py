@@ -89,8 +89,9 @@ def model_faults(catalog: Catalog, model: str | None) -> list[FieldFault]:
 
 
 def _tool_faults(new: NewChat, builtins: frozenset[str], checks: SchemaChecks) -> list[FieldFault]:
+    known = ", ".join(repr(name) for name in sorted(builtins))
     faults = [
-        FieldFault(field=f"tools[{number}]", detail="there is no such built-in tool")
+        FieldFault(field=f"tools[{number}]", detail=f"there is no such tool; there is {known}")
         for number, name in enumerate(new.tools or ())
         if name not in builtins
     ]

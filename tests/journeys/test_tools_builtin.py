@@ -215,6 +215,7 @@ def test_a_chat_may_use_the_tools_that_it_names_and_no_other(tool_fleet: Fleet) 
     assert refused["result"] == "This chat may not use this tool."
     unknown = tool_fleet.call("POST", "/v1/chats", {"content": "hi", "tools": ["nope"]})
     assert (unknown.status, unknown.body["errors"][0]["field"]) == (400, "tools[0]")
+    assert "there is 'add', " in unknown.body["detail"]
 
 
 def test_a_tool_that_takes_too_long_is_given_up(tool_fleet: Fleet, tmp_path: Path) -> None:
