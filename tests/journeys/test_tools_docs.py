@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.config.catalog import load_catalog
-from shared.tools.registry import load_tools
+from shared.tools.registry import GROUP, load_tools
 from tests.journeys.fleet import Fleet
 
 DOCUMENT = Path("docs/tools.md").read_text()
@@ -44,13 +44,14 @@ def test_the_client_works_and_has_thirty_lines(tool_fleet: Fleet, tmp_path: Path
 
 
 def test_the_same_with_curl_works(tool_fleet: Fleet) -> None:
-    [commands] = _blocks("sh")
-    said = _run(["bash", "-euo", "pipefail", "-c", commands], tool_fleet)
+    said = _run(["bash", "-euo", "pipefail", "-c", "".join(_blocks("sh"))], tool_fleet)
     assert [line for line in said.splitlines() if line in ("requires_action", "finished")] == [
         "requires_action",
         "finished",
     ]
     assert "Take an umbrella." in said
+    assert '"tool_name":"count_words","result":2' in said
+    assert "Two words." in said
 
 
 def test_the_tool_that_is_shown_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +66,8 @@ def test_the_tool_that_is_shown_is_one(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_file_that_is_shown_brings_the_example_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [tools_table] = _blocks("toml")
+    tools_table, packaged = _blocks("toml")
+    assert GROUP in packaged
     path = tmp_path / "stepwell.toml"
     path.write_text(Path("stepwell.toml").read_text() + tools_table)
     tools = load_tools(load_catalog(path, {}).tool_modules)

@@ -42,7 +42,7 @@ def declare_tools(folder: Path) -> Path:
         'provider = "scripted"\n'
         "context_limit = 1000\n"
         "[tools]\n"
-        'modules = ["tests.journeys.kit"]\n'
+        'modules = ["tests.journeys.kit", "examples.tools"]\n'
     )
     return path
 
