@@ -66,18 +66,18 @@ class Ended:
         return next((event.data for event in self.events if event.name == "error"), None)
 
 
-def ask(fleet: Fleet, content: str, model: str) -> Ended:
+def ask(fleet: Fleet, content: str, model: str, *, seconds: float = 60) -> Ended:
     """Create a chat and read its stream to the end of the turn."""
     body = {"content": content, "model": model}
     with fleet.stream("/v1/chats", method="POST", body=body) as stream:
-        events = stream.wait_for_end(seconds=60)
+        events = stream.wait_for_end(seconds)
         chat_id, turn_id = stream.headers["Stepwell-Chat-Id"], stream.headers["Stepwell-Turn-Id"]
     return Ended(chat_id=chat_id, turn_id=turn_id, events=events)
 
 
-def all_at_once(acts: Sequence[Callable[[], T]]) -> list[T]:
-    """Do many things, forty at a time; return what they returned, in their order."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def all_at_once(acts: Sequence[Callable[[], T]], at_once: int = AT_ONCE) -> list[T]:
+    """Do many things, so many at a time; return what they returned, in their order."""
+    with ThreadPoolExecutor(at_once) as pool:
         return [done.result() for done in [pool.submit(act) for act in acts]]
 
 

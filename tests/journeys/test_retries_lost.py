@@ -25,6 +25,8 @@ MANY = 30
 LATE_SECONDS = 5.0
 """The sweeper finds a lost message within half a second; the rest is for a busy machine."""
 
+FAULTS = {"overloaded": "overloaded", "rate_limit": "rate_limit", "server_error": "generic"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -138,19 +140,13 @@ def test_a_retry_that_is_delivered_again_and_again_is_made_once(site: Site) -> N
     dispatcher.close()
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ("overloaded", "overloaded"),
-        ("rate_limit", "rate_limit"),
-        ("server_error", "generic"),
-    ],
-)
-def test_the_cap_ends_the_turn_and_each_retry_is_counted_by_kind(
-    site: Site, model: str, fault: str, kind: str
-) -> None:
-    fleet = site.fleet
+def test_the_cap_ends_the_turn_and_each_retry_is_counted_before_it_is_told(site: Site) -> None:
+    cases = [(model, *fault) for model in MODELS for fault in FAULTS.items()]
+    all_at_once([partial(_check_capped, site.fleet, *case) for case in cases])
+    assert len(site.models.requests()) == 2 * len(cases)
+
+
+def _check_capped(fleet: Fleet, model: str, fault: str, kind: str) -> None:
     labels = {"provider": model, "model": model, "kind": kind, "chain_broken": "false"}
 
     def retries() -> float:
@@ -169,4 +165,3 @@ def test_the_cap_ends_the_turn_and_each_retry_is_counted_by_kind(
     for told in (retry.data, replay.error):
         assert (told["kind"], told["retryable"], told["provider"]) == (kind, True, model)
     assert retries() - before == 1
-    assert len(site.models.requests()) == 2
