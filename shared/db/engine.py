@@ -3,6 +3,7 @@
 import orjson
 from sqlalchemy import Engine, create_engine
 
+from shared.db.cursor import Cursor
 from shared.db.liveness import check_liveness
 
 # A process that was stopped or cut off must not hold a lock for long: every limit is on the server.
@@ -39,6 +40,7 @@ def make_engine(
         connect_args={
             "options": _SERVER_LIMITS,
             "application_name": name,
+            "cursor_factory": Cursor,
             "connect_timeout": connect_seconds,
             **_KEEPALIVE,
         },
