@@ -27,7 +27,7 @@ def prompt() -> Executable:
         )
         .where(
             current,
-            messages.c.visibility.in_(("model", "both")),
+            messages.c.visibility != "user",
             messages.c.id >= boundary,
         )
         .order_by(messages.c.id)

@@ -5,9 +5,9 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     ScalarSelect,
     Select,
-    Subquery,
     and_,
     bindparam,
     func,
@@ -30,9 +30,7 @@ _NEWEST = bindparam("newest", type_=BigInteger)
 _STATE = bindparam("state", type_=BigInteger)
 _TURNS = bindparam("turns", type_=BigInteger)
 
-_SHOWN: ColumnElement[bool] = and_(
-    messages.c.chat_id == _CHAT, messages.c.visibility.in_(("user", "both"))
-)
+_SHOWN: ColumnElement[bool] = and_(messages.c.chat_id == _CHAT, messages.c.visibility != "model")
 _CURRENT: ColumnElement[bool] = and_(_SHOWN, messages.c.deleted_at.is_(None))
 
 
@@ -70,16 +68,17 @@ def _view(first: ColumnElement[int]) -> Select[Any]:
 
 
 def _messages(first: ColumnElement[int]) -> ScalarSelect[Any]:
+    size = func.pg_column_size(messages.c.content).label("bytes")
     nearest = (
-        select(messages, func.pg_column_size(messages.c.content).label("bytes"))
+        select(messages.c.id, _row(messages).label("row"), size)
         .where(_CURRENT, messages.c.id >= first)
         .order_by(messages.c.id)
         .limit(PAGE_MESSAGES)
     ).subquery()
     before = func.sum(nearest.c.bytes).over(order_by=nearest.c.id) - nearest.c.bytes
-    summed = select(nearest, before.label("before")).subquery()
-    page = select(summed).where(summed.c.before < PAGE_BYTES).subquery()
-    return _array(page, page.c.id)
+    summed = select(nearest.c.id, nearest.c.row, before.label("before")).subquery()
+    page = func.json_agg(aggregate_order_by(summed.c.row, summed.c.id))
+    return select(page).where(summed.c.before < PAGE_BYTES).scalar_subquery()
 
 
 def _newest_id() -> ScalarSelect[Any]:
@@ -89,9 +88,12 @@ def _newest_id() -> ScalarSelect[Any]:
 
 def _queue() -> ScalarSelect[Any]:
     version = select(chats.c.queue_version).where(chats.c.id == _CHAT).scalar_subquery()
-    rows = select(queued_messages).where(queued_messages.c.chat_id == _CHAT, version > _STATE)
-    queue = rows.subquery()
-    return _array(queue, queue.c.interrupting.desc(), queue.c.position)
+    order = (queued_messages.c.interrupting.desc(), queued_messages.c.position)
+    return (
+        _array(queued_messages, *order)
+        .where(queued_messages.c.chat_id == _CHAT, version > _STATE)
+        .scalar_subquery()
+    )
 
 
 def _removals() -> ScalarSelect[Any]:
@@ -101,21 +103,26 @@ def _removals() -> ScalarSelect[Any]:
         .group_by(messages.c.revision)
     )
     removals = rows.subquery()
-    return _array(removals, removals.c.revision)
+    return _array(removals, removals.c.revision).scalar_subquery()
 
 
 def _outcomes() -> ScalarSelect[Any]:
-    rows = select(turns).where(turns.c.chat_id == _CHAT, turns.c.outcome_revision > _TURNS)
-    ended = rows.subquery()
-    return _array(ended, ended.c.outcome_revision, ended.c.id)
+    ended = and_(turns.c.chat_id == _CHAT, turns.c.outcome_revision > _TURNS)
+    return _array(turns, turns.c.outcome_revision, turns.c.id).where(ended).scalar_subquery()
 
 
 def _turn() -> ScalarSelect[Any]:
-    turn = select(turns).where(turns.c.chat_id == _CHAT, turns.c.id == _TURN).subquery()
-    return _array(turn, turn.c.id)
+    asked = and_(turns.c.chat_id == _CHAT, turns.c.id == _TURN)
+    return _array(turns, turns.c.id).where(asked).scalar_subquery()
 
 
-def _array(rows: Subquery, *order: ColumnElement[Any]) -> ScalarSelect[Any]:
-    """Return the rows as one JSON array, null when there are none."""
-    whole = cast(ColumnElement[Any], rows.table_valued())
-    return select(func.json_agg(aggregate_order_by(whole, *order))).scalar_subquery()
+def _array(rows: FromClause, *order: ColumnElement[Any]) -> Select[Any]:
+    """Return the rows as one JSON array, null when there are none.
+
+    Whole rows: psycopg takes a statement apart anew each time when it has over 4 096 characters.
+    """
+    return select(func.json_agg(aggregate_order_by(_row(rows), *order))).select_from(rows)
+
+
+def _row(rows: FromClause) -> ColumnElement[Any]:
+    return cast(ColumnElement[Any], cast(Any, rows).table_valued())
