@@ -57,6 +57,7 @@ class Change:
     history_changed: bool = False
     queue_changed: bool = False
     unchanged: bool = False
+    new_turn: TurnId | None = None
     turn_changes: dict[TurnId, dict[str, object]] = field(
         default_factory=dict[TurnId, dict[str, object]]
     )
@@ -119,6 +120,18 @@ class Change:
                 self.chat.usage = self.chat.usage + row.usage
         return ids
 
+    def open_turn(self) -> TurnId:
+        """Make a new turn that is active at once; it is inserted together with all that changes."""
+        assert self.new_turn is None
+        self.new_turn = TurnId(self.new_id())
+        self.change_turn(
+            self.new_turn,
+            chat_id=self.chat.id,
+            status=TurnStatus.ACTIVE.value,
+            created_at=self.now,
+        )
+        return self.new_turn
+
     def change_turn(self, turn_id: TurnId, **values: object) -> None:
         """Set columns of a turn, written together with the chat."""
         self.turn_changes.setdefault(turn_id, {}).update(values)
@@ -162,7 +175,7 @@ class Change:
             self.before, self.chat, history=self.history_changed, queue=self.queue_changed
         )
         self.chat.updated_at = self.now
-        store.write(self.connection, self.before, self.chat, self.turn_changes)
+        store.write(self.connection, self.before, self.chat, self.turn_changes, self.new_turn)
         self.announce()
 
     @property

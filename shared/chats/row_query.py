@@ -12,6 +12,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     func,
+    insert,
     select,
     update,
 )
@@ -22,9 +23,10 @@ from shared.chats.tables import chats, turns, workers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnShape:
-    """Which columns of a turn are written, whether its steps are counted, whether it ends."""
+    """Which columns of a turn are written, whether it is new, counts a step, or ends."""
 
     names: tuple[str, ...]
+    opens: bool
     counts_step: bool
     ends: bool
 
@@ -94,6 +96,9 @@ def _write_turn(number: int, shape: TurnShape) -> Any:
     values: dict[str, Any] = {
         name: _bound(turns, name, turn_parameter(number, name)) for name in shape.names
     }
+    if shape.opens:
+        values["id"] = _bound(turns, "id", turn_parameter(number, "id"))
+        return insert(turns).values(values).returning(turns.c.id)
     if shape.counts_step:
         values["steps"] = turns.c.steps + 1
     which = turns.c.id == bindparam(turn_parameter(number, "id"), type_=turns.c.id.type)

@@ -96,8 +96,9 @@ def write(
     before: Chat,
     after: Chat,
     turn_changes: Mapping[TurnId, Mapping[str, object]],
+    new_turn: TurnId | None,
 ) -> None:
-    """Write what differs, of the chat and of its turns, in one statement."""
+    """Write what differs, of the chat and of its turns, in one statement; one turn may be new."""
     changed = changes(before, after)
     parameters: dict[str, object] = {"chat": after.id}
     parameters |= {row_query.chat_parameter(name): value for name, value in changed.items()}
@@ -106,6 +107,7 @@ def write(
         bound = {name: value for name, value in values.items() if value is not ONE_MORE}
         shape = TurnShape(
             names=tuple(bound),
+            opens=turn_id == new_turn,
             counts_step=len(bound) < len(values),
             ends=values.get("status") in ENDED,
         )

@@ -41,14 +41,7 @@ class Placed:
 
 def start_turn(change: Change, message: UserMessage) -> Placed:
     """Open a turn with its message in the history. The caller sets the status and wakes."""
-    turn_id = TurnId(change.new_id())
-    store.insert_turn(
-        change.connection,
-        turn_id=turn_id,
-        chat_id=change.chat.id,
-        status=TurnStatus.ACTIVE,
-        now=change.now,
-    )
+    turn_id = change.open_turn()
     message_id = _enter(change, turn_id, message)
     reset_time(change.chat, queued_since=change.now, now=change.now)
     return Placed(turn_id=turn_id, message_id=message_id)
