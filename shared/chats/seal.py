@@ -66,7 +66,7 @@ def _book(before: Chat, *, since: datetime, elapsed: float, spans: Spans | None)
             # An error that is retried waited for its person as a message waits for its worker.
             return _split_backoff(before, since, elapsed)
         case Status.RUNNING | Status.INTERRUPTING:
-            return _split_lease(elapsed, spans)
+            return _split_lease(before, elapsed, spans)
         case Status.REQUIRES_ACTION:
             return TurnTime(client_tools=elapsed)
         case Status.WAITING:
@@ -81,7 +81,10 @@ def _split_backoff(before: Chat, since: datetime, elapsed: float) -> TurnTime:
     return TurnTime(backoff=backoff, queue=elapsed - backoff)
 
 
-def _split_lease(elapsed: float, spans: Spans | None) -> TurnTime:
+def _split_lease(before: Chat, elapsed: float, spans: Spans | None) -> TurnTime:
+    if spans is None and before.generation_attempt == 0:
+        # No step begins with this number: its calls are committed, and the rest booked before.
+        return TurnTime(tools=elapsed)
     if spans is None:
         # The worker died with its stopwatch: most of a lease is waiting for the provider.
         return TurnTime(provider=elapsed)

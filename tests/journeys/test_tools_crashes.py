@@ -139,7 +139,9 @@ def test_a_worker_is_killed_in_the_middle_of_a_tool(fleet: Fleet, tmp_path: Path
     wait_for_lines(trace)
     eventually(lambda: _ledger(fleet, chat["id"]).get("add") == ("done", 1), "one is done")
     fleet.holder(chat["id"]).kill()
-    assert _end_of(fleet, chat)["status"] == "finished"
+    turn = _end_of(fleet, chat)
+    assert turn["status"] == "finished"
+    assert turn["time"]["tools"] > turn["time"]["provider"]
     assert len(lines(trace)) == 1
     unknown, two = results_of(fleet, chat["id"])
     assert unknown["result"].startswith("Outcome unknown")

@@ -47,7 +47,7 @@ def go_on(deps: StepDeps, lease: Lease, begun: Begun) -> Settlement | None:
     """Finish the calls that an earlier step has left open, without asking the model again."""
     left = find_leftover(begun, offer_of(deps.registry, begun.chat), deps.now())
     at = Committed(fence=begun.fence, message_id=left.message_id, episode=begun.chat.episode)
-    return _work(deps, lease, begun, at, left.calls, left.known, Spans())
+    return _work(deps, lease, begun, at, left.calls, left.known)
 
 
 def _conclude(deps: StepDeps, lease: Lease, begun: Begun, played: Played) -> Settlement | None:
@@ -84,14 +84,16 @@ def _commit(
     deps: StepDeps, lease: Lease, begun: Begun, played: Played, plan: ToCommit
 ) -> Settlement | None:
     deps.reached(CrashPoint.ANSWERED)
-    at = deps.settler.commit_calls(lease.chat_id, begun.fence, plan.answer, plan.if_stopped)
+    at = deps.settler.commit_calls(
+        lease.chat_id, begun.fence, plan.answer, plan.if_stopped, plan.spans
+    )
     if not isinstance(at, Committed):
         if at is not None:
             deps.recorder.settled(played.model, at.move)
         return at
     deps.reached(CrashPoint.COMMITTED)
     deps.loop.submit(_end_episode(played.writer, None))
-    return _work(deps, lease, begun, at, plan.calls, {}, plan.spans)
+    return _work(deps, lease, begun, at, plan.calls, {})
 
 
 def _work(
@@ -101,7 +103,6 @@ def _work(
     at: Committed,
     calls: Sorted,
     known: Mapping[int, ToolResultPart],
-    spans: Spans,
 ) -> Settlement | None:
     worked = run_tools(deps, lease, begun, at, calls, known)
     if worked is None:
@@ -115,7 +116,7 @@ def _work(
             calls,
             worked.ran.results,
             reason=lease.reason,
-            spans=Spans(provider=spans.provider, tools=worked.seconds),
+            spans=Spans(tools=worked.seconds),
             now=deps.now(),
         )
         model = deps.catalog.models.get(begun.chat.model)

@@ -14,6 +14,7 @@ from shared.chats.drive.fence import Fence
 from shared.chats.drive.settle import Result, Rows, Settlement, settle
 from shared.chats.errors import ChatNotFound, StaleFence
 from shared.chats.machine import ChatMachine, Updated
+from shared.chats.seal import Spans
 from shared.chats.types import ChatId, NewMessage
 
 T = TypeVar("T")
@@ -46,14 +47,14 @@ class Settler:
         return self._write(chat_id, lambda change: settle(change, fence, result))
 
     def commit_calls(
-        self, chat_id: ChatId, fence: Fence, answer: NewMessage, if_stopped: Rows
+        self, chat_id: ChatId, fence: Fence, answer: NewMessage, if_stopped: Rows, spans: Spans
     ) -> Committed | Settlement | None:
         """Put an answer into the history whose calls are about to run; None as in `settle`.
 
         A settlement says that a person had stopped the step, which has ended by that.
         """
         updated = self._write(
-            chat_id, lambda change: commit_calls(change, fence, answer, if_stopped)
+            chat_id, lambda change: commit_calls(change, fence, answer, if_stopped, spans)
         )
         return None if updated is None else updated.value
 

@@ -6,6 +6,7 @@ from shared.chats.change import Change
 from shared.chats.drive.fence import Fence
 from shared.chats.drive.settle import Rows, Settlement, finish_interruption
 from shared.chats.errors import StaleFence
+from shared.chats.seal import Spans
 from shared.chats.states import Move, Status
 from shared.chats.types import Episode, MessageId, NewMessage
 
@@ -20,10 +21,11 @@ class Committed:
 
 
 def commit_calls(
-    change: Change, fence: Fence, answer: NewMessage, if_stopped: Rows
+    change: Change, fence: Fence, answer: NewMessage, if_stopped: Rows, spans: Spans
 ) -> Committed | Settlement:
     """Insert the answer and keep the lease; a stopped step ends here, with `if_stopped`.
 
+    `spans` is how the lease was spent so far: from here on it is the tools', whoever ends it.
     Raises `StaleFence`. Once more after a COMMIT whose answer was lost, it finds what it wrote.
     """
     chat = change.chat
@@ -36,6 +38,7 @@ def commit_calls(
             episode=chat.episode,
         )
     fence.check(change)
+    change.spans = spans
     if chat.status is Status.INTERRUPTING:
         finish_interruption(change, if_stopped, Move.FINISH_INTERRUPTION)
         return Settlement(move=Move.FINISH_INTERRUPTION)
@@ -43,6 +46,7 @@ def commit_calls(
         raise StaleFence
     [message_id] = change.insert([answer])
     change.go(Move.COMMIT_CALLS, Status.RUNNING)
+    change.book()
     return Committed(
         fence=Fence(history_version=chat.snapshot_version, lease_id=fence.lease_id),
         message_id=message_id,

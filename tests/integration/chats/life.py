@@ -29,6 +29,7 @@ from shared.chats.drive.settle import (
     Result,
     Stopped,
 )
+from shared.chats.seal import Spans
 from shared.chats.states import LEASED, Status
 from shared.chats.turning import Placed
 from shared.chats.types import (
@@ -266,7 +267,7 @@ class ChatLife(RuleBasedStateMachine):
         kept = _kept(turn_id, "calls", calls)
         said: Row = ("assistant", step.turn, ",".join(calls))
         found = self._attempt(
-            lambda change: commit_calls(change, step.fence, row, kept),
+            lambda change: commit_calls(change, step.fence, row, kept, Spans()),
             lambda model: model.commit_calls(step.number, following, said, calls),
         )
         if isinstance(found, Committed) and self._model.lease == following:

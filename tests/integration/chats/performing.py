@@ -20,6 +20,7 @@ from shared.chats.drive.recover import (
     recover_stranded,
 )
 from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, RequireAction, Stopped
+from shared.chats.seal import Spans
 from shared.chats.states import Move, Status
 from shared.chats.types import BusyBehavior, QueuedId, TextPart, ToolCallPart
 from tests.chats import PASSING, TERMINAL, Bench, answer, call_row, said
@@ -95,7 +96,7 @@ def _commit(bench: Bench, standing: Standing) -> object:
     return bench.machine.update(
         standing.chat_id,
         lambda change: commit_calls(
-            change, standing.fence, call_row(standing.turn_id, "a", "b"), kept
+            change, standing.fence, call_row(standing.turn_id, "a", "b"), kept, Spans()
         ),
     ).value
 

@@ -20,6 +20,7 @@ from shared.chats.drive.recover import recover_interrupting, recover_running
 from shared.chats.drive.settle import More, RequireAction, Settlement, Stopped
 from shared.chats.errors import StaleFence, StepStopped, WorkerDead
 from shared.chats.ledger_store import RunKey, RunState
+from shared.chats.seal import Spans
 from shared.chats.states import Move, Status, TurnStatus
 from shared.chats.types import (
     BusyBehavior,
@@ -35,6 +36,7 @@ from shared.chats.types import (
 from tests.chats import Bench, answer, call_row, open_bench, register_worker, said
 
 CALLS = ("a", "b", "c")
+SPANS = Spans(provider=0.001)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ def _commit(bench: Bench, chat_id: ChatId, fence: Fence) -> Committed | Settleme
     turn_id = bench.chat(chat_id).current_turn_id
     kept = (answer("kept", turn_id=turn_id),)
     return bench.machine.update(
-        chat_id, lambda change: commit_calls(change, fence, call_row(turn_id, *CALLS), kept)
+        chat_id, lambda change: commit_calls(change, fence, call_row(turn_id, *CALLS), kept, SPANS)
     ).value
 
 
@@ -125,6 +127,16 @@ def test_committing_calls_keeps_the_lease_and_starts_an_episode(step: Committing
     assert chat.episode == step.at.episode
     assert chat.generation_attempt == 0
     assert step.bench.history(step.chat_id)[-1].id == step.at.message_id
+
+
+def test_committing_calls_books_the_time_until_then(step: Committing) -> None:
+    chat = step.bench.chat(step.chat_id)
+    assert chat.turn_time.provider == pytest.approx(SPANS.provider)
+    assert chat.turn_time.commit > 0
+    step.update(lambda change: recover_running(change, step.at.fence))
+    after = step.bench.chat(step.chat_id)
+    assert after.turn_time == replace(chat.turn_time, tools=after.turn_time.tools)
+    assert after.turn_time.tools > 0
 
 
 def test_a_commit_whose_answer_was_lost_finds_its_own_rows(step: Committing) -> None:

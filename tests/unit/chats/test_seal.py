@@ -85,11 +85,14 @@ def _booked(
     status: Status,
     seconds: float,
     *,
+    attempt: int = 1,
     spans: Spans | None = None,
     retry_in: float | None = None,
 ) -> TurnTime:
     retry_at = None if retry_in is None else START + timedelta(seconds=retry_in)
-    before = new_chat(status=status, phase_since=START, retry_at=retry_at)
+    before = new_chat(
+        status=status, phase_since=START, retry_at=retry_at, generation_attempt=attempt
+    )
     after = before.copy()
     now = START + timedelta(seconds=seconds)
     account(before, after, now=now, spans=spans)
@@ -124,6 +127,14 @@ def test_time_is_booked_to_the_phase_it_was_spent_in(
     status: Status, spans: Spans | None, retry_in: float | None, expected: TurnTime
 ) -> None:
     assert _booked(status, 10, spans=spans, retry_in=retry_in) == expected
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.INTERRUPTING])
+def test_a_lease_that_ends_unheard_after_its_calls_were_committed_was_the_tools(
+    status: Status,
+) -> None:
+    assert _booked(status, 10, attempt=0) == TurnTime(tools=10)
+    assert _booked(status, 10, attempt=0, spans=Spans(tools=8)) == TurnTime(tools=8, commit=2)
 
 
 def test_a_clock_that_was_set_back_books_nothing() -> None:
