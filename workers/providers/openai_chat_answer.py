@@ -19,6 +19,7 @@ _REASONS: Mapping[str, FinishReason] = {
     "content_filter": FinishReason.CONTENT_FILTER,
 }
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
+_THOUGHTS = (*_REASONING_FIELDS, "reasoning_details")
 _NOT_METADATA = {"id", "object", "created", "choices"}
 
 
@@ -75,8 +76,9 @@ class ChatAnswer:
     def _chunk(self, chunk: JsonObject, message: str) -> list[StreamEvent]:
         if self._response_id is None:
             self._response_id = text(chunk.get("id")) or None
-        if isinstance(chunk.get("usage"), Mapping):
-            self._usage = _usage(obj(chunk["usage"]))
+        usage = chunk.get("usage")
+        if isinstance(usage, dict):
+            self._usage = _usage(usage)
             self._keep_metadata(chunk)
         events: list[StreamEvent] = []
         for raw in items(chunk.get("choices")):
@@ -91,7 +93,7 @@ class ChatAnswer:
         return events
 
     def _delta(self, delta: JsonObject) -> list[StreamEvent]:
-        events = self._reasoning(delta)
+        events = self._reasoning(delta) if any(map(delta.get, _THOUGHTS)) else []
         content = delta.get("content")
         if isinstance(content, str):
             if content:

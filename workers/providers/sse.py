@@ -82,8 +82,13 @@ def _event(block: bytes | bytearray) -> SseEvent | None:
         text = block.decode()
     except UnicodeDecodeError:
         raise SseError("the stream is not UTF-8") from None
+    # Nearly all are of one of these two shapes.
     if text.startswith("data: ") and "\n" not in text:
-        return SseEvent("", text[6:])  # nearly all of them
+        return SseEvent("", text[6:])
+    if text.startswith("event: "):
+        first, _, rest = text.partition("\n")
+        if rest.startswith("data: ") and "\n" not in rest:
+            return SseEvent(first[7:], rest[6:])
     name = ""
     data: list[str] = []
     for line in text.split("\n"):

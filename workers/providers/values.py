@@ -1,6 +1,10 @@
-"""Narrows decoded JSON without copying: what is not of the wanted type counts as absent."""
+"""Narrows decoded JSON without copying: what is not of the wanted type counts as absent.
 
-from collections.abc import Mapping, Sequence
+It asks for `dict`, which is what decoders make: asking for `Mapping` takes four times as long, and
+this is done several times for every delta.
+"""
+
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import orjson
@@ -16,12 +20,12 @@ def load_object(text: str | bytes) -> JsonObject | None:
         value: JsonValue = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return value if isinstance(value, Mapping) else None
+    return value if isinstance(value, dict) else None
 
 
 def obj(value: JsonValue) -> JsonObject:
     """Return an object as it is, anything else as an empty one."""
-    return value if isinstance(value, Mapping) else EMPTY
+    return value if isinstance(value, dict) else EMPTY
 
 
 def items(value: JsonValue) -> Sequence[JsonValue]:
