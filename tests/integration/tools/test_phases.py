@@ -1,9 +1,6 @@
 """People and deaths come between at every point of a tool call's way: the turn ends once, whole."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
 from typing import Final
 
 import pytest
@@ -20,23 +17,16 @@ from shared.chats.read import find_chat
 from shared.chats.states import Status, TurnStatus
 from shared.chats.types import (
     BusyBehavior,
-    ChatId,
-    Message,
     Role,
     TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    TurnId,
 )
-from shared.tools.spec import Tool, tool
 from tests.chats import said
+from tests.integration.tools.scene import Scene, open_scene
 from tests.integration.workers.rig import Rig
 from workers.crash import CrashPoint
 from workers.leases import CancelReason
-from workers.providers.base import Finish, FinishReason, PartDone
-from workers.steps.outcome import Outcome, Settled, Stale
+from workers.steps.outcome import Settled, Stale
 
-WAIT_SECONDS: Final = 20.0
 POINTS: Final = (
     CrashPoint.ANSWERED,
     CrashPoint.COMMITTED,
@@ -49,92 +39,9 @@ POINTS: Final = (
 """All but those after the end of the step, and those of deadlines."""
 
 
-@dataclass(slots=True)
-class Scene:
-    """A chat whose model calls two tools, and somebody who comes between once."""
-
-    rig: Rig
-    chat_id: ChatId
-    turn_id: TurnId
-    effects: list[str] = field(default_factory=list[str])
-    happened: bool = False
-    _lock: Lock = field(default_factory=Lock)
-
-    def play(self, point: CrashPoint, act: Callable[[], object]) -> Outcome:
-        """Take the step; at the point, once, `act` happens."""
-
-        def reached(at: CrashPoint) -> None:
-            with self._lock:
-                if at is not point or self.happened:
-                    return
-                self.happened = True
-            act()
-
-        rig = self.rig
-        rig.with_deps(
-            registry={"count": self._counter()}, tools=replace(rig.deps.tools, reached=reached)
-        )
-        step = rig.begin_step(self.chat_id)
-        rig.until_asked()
-        for number in range(2):
-            call = ToolCallPart(
-                tool_call_id=f"c{number}", tool_name="count", args={"what": f"effect {number}"}
-            )
-            rig.on_loop(rig.puppet.say(PartDone(number, call)))
-        rig.on_loop(rig.puppet.say(Finish(reason=FinishReason.TOOL_CALLS)))
-        rig.on_loop(_end(rig))
-        outcome = step.result(WAIT_SECONDS)
-        assert self.happened
-        return outcome
-
-    def hint(self, reason: CancelReason) -> None:
-        """Do what the notification of a move does in the worker."""
-        for lease in self.rig.deps.leases.all():
-            lease.cancel(reason)
-
-    def history(self) -> list[Message]:
-        return list(self.rig.bench.history(self.chat_id))
-
-    def results(self) -> Mapping[str, ToolResultPart]:
-        return {
-            part.tool_call_id: part
-            for row in self.history()
-            for part in row.content
-            if isinstance(part, ToolResultPart)
-        }
-
-    def check_effects(self) -> None:
-        """No effect is there twice, and one that is there is not said to be not run."""
-        assert len(self.effects) == len({*self.effects})
-        for id_, part in self.results().items():
-            if part.result == f"effect {id_[1:]}":
-                assert part.result in self.effects
-            else:
-                assert part.is_error
-            if "not run" in str(part.result):
-                assert f"effect {id_[1:]}" not in self.effects
-
-    def _counter(self) -> Tool:
-        @tool
-        def count(what: str) -> str:
-            """Have an effect."""
-            with self._lock:
-                self.effects.append(what)
-            return what
-
-        return count
-
-
-async def _end(rig: Rig) -> None:
-    rig.puppet.end(None)
-
-
 @pytest.fixture
 def scene(rig: Rig) -> Scene:
-    chat_id = rig.bench.start()
-    turn_id = rig.bench.chat(chat_id).current_turn_id
-    assert turn_id is not None
-    return Scene(rig=rig, chat_id=chat_id, turn_id=turn_id)
+    return open_scene(rig)
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
