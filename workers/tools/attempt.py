@@ -39,6 +39,9 @@ class Attempt:
         if isinstance(claimed, Known):
             run.end(claimed.result)
             return claimed.result
+        if run.given_up:
+            # The claim outlasted its step, through an outage: nobody would hear how it ended.
+            return None
         begins()
         output = invoke(run.call.tool, run.call.arguments, self._context(run), self.deps.log)
         if output is None:

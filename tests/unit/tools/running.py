@@ -38,12 +38,15 @@ class MemoryLedger:
     known: dict[int, ToolResultPart] = field(default_factory=dict[int, ToolResultPart])
     claim_error: Exception | None = None
     record_error: Exception | None = None
+    claiming: Event | None = None
     recording: Event | None = None
     claimed: list[int] = field(default_factory=list[int])
     ended: dict[int, RunState] = field(default_factory=dict[int, RunState])
     _lock: Lock = field(default_factory=Lock)
 
     def claim(self, call: Call) -> Claimed | Known:
+        if self.claiming is not None:
+            assert self.claiming.wait(WAIT_SECONDS)
         if self.claim_error is not None:
             raise self.claim_error
         if call.index in self.known:

@@ -335,6 +335,35 @@ def test_nothing_is_started_after_a_stop() -> None:
     assert stage.ledger.claimed == [0]
 
 
+def test_a_call_whose_claim_outlasts_its_step_is_not_run() -> None:
+    claiming, go, effects = Event(), Event(), list[str]()
+    stage = Stage()
+    stage.ledger.claiming = go
+
+    def reached(point: CrashPoint) -> None:
+        if point is CrashPoint.CLAIMING:
+            claiming.set()
+
+    stage.reached = reached
+
+    @tool
+    def act() -> None:
+        """Have an effect."""
+        effects.append("one")
+
+    async def stop(runner: Runner) -> None:
+        await until(claiming)
+        [thread] = [one for one in threading.enumerate() if one.name == "tool-act"]
+        runner.stop(0.0)
+        while not runner.runs[0].given_up:
+            await asyncio.sleep(0)
+        go.set()
+        await asyncio.to_thread(thread.join, WAIT_SECONDS)
+
+    assert stage.run(call_of(act), meanwhile=stop).results == {}
+    assert (stage.ledger.claimed, effects) == ([0], [])
+
+
 def test_a_call_whose_thread_comes_after_the_stop_is_not_claimed() -> None:
     claiming, go = Event(), Event()
 
