@@ -1,5 +1,6 @@
 """What handlers ask of a request: who makes it, whether it is a repeat, what it wants back."""
 
+import re
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
@@ -9,19 +10,20 @@ from starlette.responses import Response
 from api.answer import Answer
 from api.door import CallerOf, DepsOf, ReadOf
 from api.moves import Mover
-from api.once import identify
-from api.problems import not_found
+from api.once import HEADER, identify
+from api.problems import invalid_field, not_found
 from api.turn_stream import TurnStream
 from shared.chats import read
 from shared.chats.record import Chat
 from shared.chats.types import ChatId
 
 EVENT_STREAM: Final = "text/event-stream"
+_QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 KeyHeader = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=HEADER,
         description="A repeat within 24 h does nothing and gets the same answer.",
         min_length=1,
         max_length=255,
@@ -38,6 +40,8 @@ async def mover_of(
     idempotency_key: KeyHeader = None,
 ) -> Mover:
     """Return what makes the moves of this request."""
+    if len(request.headers.getlist(HEADER)) > 1:
+        raise invalid_field(HEADER, "must be there once")
     canonical = b"" if taken is None else taken.canonical
     once = identify(
         caller, idempotency_key, method=request.method, path=request.url.path, canonical=canonical
@@ -82,8 +86,6 @@ def _q(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
+            # Three digits behind the point are all that there may be; another value is none.
+            return float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
     return 1.0

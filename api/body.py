@@ -44,6 +44,10 @@ async def take_body(request: Request, limit: int) -> tuple[bytes, Read | None]:
             ProblemCode.UNSUPPORTED_MEDIA_TYPE,
             "Send JSON in UTF-8, and say so: 'Content-Type: application/json'.",
         )
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem(
+            ProblemCode.UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding."
+        )
     body = await _read(request, limit)
     if not body:
         return body, None

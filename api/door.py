@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, cast
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -28,7 +29,7 @@ class Door(APIRoute):
         async def enter(request: Request) -> Response:
             deps = _deps(request)
             request.state.caller = await _identify(request, deps.gate)
-            _refuse_nul(request)
+            _check_address(request)
             if request.method not in BODY_METHODS:
                 return await handle(request)
             body, read = await take_body(request, self.body_limit(deps.settings))
@@ -79,10 +80,24 @@ async def _identify(request: Request, gate: Gate) -> Caller:
     return gate.known(proof) or await run_in_threadpool(gate.ask, proof)
 
 
-def _refuse_nul(request: Request) -> None:
-    """Refuse what PostgreSQL can't even compare with."""
-    if any("\0" in str(value) for value in request.path_params.values()):
-        raise not_found("path: it holds a NUL character")
-    for name, value in request.query_params.multi_items():
-        if "\0" in name or "\0" in value:
-            raise invalid_field("query", "must not hold a NUL character")
+def _check_address(request: Request) -> None:
+    """Refuse what PostgreSQL can't compare with, or what would be read as something else."""
+    path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    fault = _unreadable(unquote_to_bytes(path))
+    if fault is not None:
+        raise not_found(f"path: it holds {fault}")
+    fault = _unreadable(unquote_to_bytes(query))
+    if fault is not None:
+        raise invalid_field("query", f"must not hold {fault}")
+
+
+def _unreadable(address: bytes) -> str | None:
+    if b"\0" in address:
+        return "a NUL character"
+    try:
+        address.decode("utf-8")
+    except UnicodeDecodeError:
+        # The framework would put U+FFFD there: two keys could become the same one.
+        return "bytes that are not UTF-8"
+    return None

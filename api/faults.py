@@ -12,6 +12,9 @@ from api.strict_json import join
 _CHOSEN: Final = "key"
 """What callers choose themselves may be wrong; an id that can't be one names nothing."""
 
+_NAME_OF_MEMBER: Final = "[key]"
+"""What pydantic puts behind the place when the name of a member is at fault."""
+
 
 def problem_of_validation(error: RequestValidationError) -> Problem:
     """Return `invalid_request`, or `not_found` for what can't be an id."""
@@ -23,7 +26,8 @@ def problem_of_validation(error: RequestValidationError) -> Problem:
 
 def _fault(row: Mapping[str, Any]) -> FieldFault:
     where = ""
-    for step in row["loc"][1:]:
+    steps = row["loc"][1:]
+    for step in steps[:-1] if steps and steps[-1] == _NAME_OF_MEMBER else steps:
         if isinstance(step, int) or not step.startswith(TAG):
             where = join(where, step)
     return FieldFault(field=where, detail=_words(row, where))

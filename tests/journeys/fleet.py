@@ -157,9 +157,9 @@ class Fleet:
         headers: dict[str, str] | None = None,
         api: int = 0,
     ) -> Answer:
-        """Ask one of the API processes."""
+        """Ask one of the API processes; a body of bytes goes out as it is."""
         sent = {"Authorization": f"Bearer {self.key}", **(headers or {})}
-        payload = None if body is None else json.dumps(body).encode()
+        payload = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         if payload is not None:
             sent["Content-Type"] = "application/json"
         connection = http.client.HTTPConnection("127.0.0.1", self.apis[api].port, timeout=70)

@@ -129,6 +129,9 @@ def test_a_repeat_may_want_the_other_kind_of_answer(alice: Client) -> None:
         ("text/event-stream;q=0", "application/json"),
         ("text/event-stream, application/json;q=0.9", SSE),
         ("TEXT/event-stream", SSE),
+        ("text/event-stream;q=inf", "application/json"),
+        ("text/event-stream;q=1.0, application/json;q=0.999", SSE),
+        (";q=1;;,,", "application/json"),
     ],
 )
 def test_the_caller_says_which_answer_it_wants(alice: Client, accept: str, kind: str) -> None:

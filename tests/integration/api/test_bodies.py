@@ -1,5 +1,6 @@
 """Whatever comes as a body is taken or refused; it never breaks the server."""
 
+import gzip
 import json
 import socket
 
@@ -78,6 +79,12 @@ def test_what_json_can_say_comes_back_as_it_was(alice: Client) -> None:
 )
 def test_a_body_that_is_not_json_is_refused(alice: Client, kind: str) -> None:
     reply = _post(alice, b'{"content":"a"}', Content_Type=kind)
+    assert (reply.status, reply.code) == (415, "unsupported_media_type")
+
+
+def test_a_body_that_is_packed_is_refused(alice: Client) -> None:
+    packed = gzip.compress(b'{"content":"a"}')
+    reply = _post(alice, packed, Content_Type="application/json", Content_Encoding="gzip")
     assert (reply.status, reply.code) == (415, "unsupported_media_type")
 
 

@@ -68,6 +68,7 @@ def test_content_may_be_parts_with_files(alice: Client) -> None:
         ({"content": "a", "key": "x" * 201}, "key"),
         ({"content": "a", "labels": {"a": 1}}, "labels.a"),
         ({"content": "a", "labels": {"a": "x" * 257}}, "labels.a"),
+        ({"content": "a", "labels": {"": "x"}}, "labels.''"),
         ({"content": "a", "labels": {str(n): "" for n in range(51)}}, "labels"),
         ({"content": "a", "metadata": {"a": "x" * 16_384}}, "metadata"),
         ({"content": "a", "metadata": []}, "metadata"),
@@ -261,7 +262,7 @@ def test_a_deleted_chat_is_gone_with_everything(alice: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "chat_id", ["00000000-0000-7000-8000-000000000000", "x", "1", "%00", "not-a-uuid"]
+    "chat_id", ["00000000-0000-7000-8000-000000000000", "x", "1", "%00", "%FF", "not-a-uuid"]
 )
 def test_an_id_that_names_nothing_is_not_found(alice: Client, chat_id: str) -> None:
     reply = alice.get(f"/v1/chats/{chat_id}")

@@ -140,7 +140,7 @@ def test_an_edited_message_takes_back_what_came_after_it(api: Api, alice: Client
 
 def test_editing_what_is_not_there_is_not_found(alice: Client) -> None:
     path = f"/v1/chats/{alice.start()['id']}/messages"
-    for message_id in ("999999999", str(2**63), "0", "x"):
+    for message_id in ("999999999", str(2**63), "0", "x", "1.0", "+1", "%201", "-1"):
         assert alice.patch(f"{path}/{message_id}", {"content": "a"}).code == "not_found"
 
 

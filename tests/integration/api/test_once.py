@@ -210,6 +210,8 @@ def test_a_keyed_message_follows_the_rules_of_sending(api: Api, alice: Client) -
         ("k", {"content": "a", "key": "k"}, 201),
         ("x" * 201, {"content": "a"}, 400),
         ("%00", {"content": "a"}, 404),
+        ("%FF", {"content": "a"}, 404),
+        ("%ED%A0%80", {"content": "a"}, 404),
     ],
 )
 def test_a_keyed_message_is_checked(
