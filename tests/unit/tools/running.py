@@ -15,7 +15,7 @@ from shared.chats.types import ChatId, JsonValue, MessageId, ToolCallPart, ToolR
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
 from shared.tools.recorder import ToolRecorder
-from shared.tools.spec import Tool
+from shared.tools.spec import Tool, tool
 from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import StillTimers
 from workers.crash import Reached, pass_by
@@ -127,3 +127,22 @@ def call_of(tool: Tool, index: int = 0, **arguments: object) -> Call:
 async def until(event: Event) -> None:
     """Wait for a thread without stopping the loop."""
     assert await asyncio.to_thread(event.wait, WAIT_SECONDS)
+
+
+async def armed(stage: Stage, name: TimerName) -> None:
+    """Wait until a timer runs: the thread says so before it calls its function."""
+    while not any(armed == name for armed, _ in stage.timers.armed):
+        await asyncio.sleep(0)
+
+
+def blocking(begun: Event, go: Event) -> Tool:
+    """A tool that takes no notice of anything until `go`."""
+
+    @tool
+    def block() -> str:
+        """Take no notice of anything."""
+        begun.set()
+        assert go.wait(WAIT_SECONDS)
+        return "at last"
+
+    return block
