@@ -12,7 +12,7 @@ from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
 from tests.journeys.holding import Ambush
 from tests.journeys.providing import ONE_ATTEMPT, declare_providers
-from tests.journeys.tooling import declare_fakes, declare_tools, install_tools
+from tests.journeys.tooling import MAX_STEPS, declare_fakes, declare_tools, install_tools
 from tests.servers import copied_database
 
 MakeFleet = Callable[..., Fleet]
@@ -60,7 +60,11 @@ def tool_fleet(
     config = declare_tools(folder)
     declare_fakes(config, fake_models)
     install_tools(folder)
-    settings = {"STEPWELL_CONFIG": str(config), "PYTHONPATH": str(folder)}
+    settings = {
+        "STEPWELL_CONFIG": str(config),
+        "STEPWELL_MAX_STEPS": str(MAX_STEPS),
+        "PYTHONPATH": str(folder),
+    }
     with (
         copied_database(postgres) as database_url,
         Valkey(folder / "valkey", fast=True) as valkey,

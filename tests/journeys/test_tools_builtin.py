@@ -13,6 +13,7 @@ from tests.journeys.scripts import say, script
 from tests.journeys.tooling import (
     ASK,
     DONE,
+    MAX_STEPS,
     NEXT,
     answer,
     call,
@@ -253,6 +254,52 @@ def test_the_same_call_with_other_calls_between_is_no_loop(tool_fleet: Fleet) ->
 def test_five_equal_calls_in_one_answer_are_no_loop(tool_fleet: Fleet) -> None:
     _, turn = _play(tool_fleet, calls(*(call("add", f"c{n}", x=1, y=1) for n in range(5))))
     assert turn["status"] == "finished"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_turn_has_so_many_steps_and_no_more(tool_fleet: Fleet, more: int) -> None:
+    steps = [
+        step for n in range(MAX_STEPS - 1 + more) for step in (call("add", f"c{n}", x=n, y=n), NEXT)
+    ]
+    chat, turn = _play(tool_fleet, script(*steps, say(DONE)))
+    assert len(results_of(tool_fleet, chat["id"])) == MAX_STEPS - 1
+    if not more:
+        assert (turn["status"], turn["steps"]) == ("finished", MAX_STEPS)
+        return
+    assert turn["status"] == "failed"
+    assert f"after {MAX_STEPS} steps" in turn["error"]["message"]
+    assert turn["error"]["retryable"] is False
+
+
+def _errors(fleet: Fleet, name: str) -> float:
+    labels = {"provider": "scripted", "model": "scripted", "tool_name": name}
+    metric = "stepwell_tool_errors_total"
+    return sum(fleet.metric(process, metric, **labels) for process in [*fleet.apis, *fleet.workers])
+
+
+def test_errors_are_counted_by_names_that_the_operator_chose(tool_fleet: Fleet) -> None:
+    names = ("misbehave", "unknown", "dynamic", "made_up", "ask")
+    before = [_errors(tool_fleet, name) for name in names]
+    content = calls(
+        call("misbehave", "c1", how="raise"),
+        call("misbehave", "c2", how="print"),
+        call("made_up", "c3"),
+        call("current_time", "c4"),
+        {"call": {"name": "ask", "args": "[]", "id": "c5"}},
+        call("ask", "c6"),
+    )
+    chat = tool_fleet.new_chat(content, dynamic_tools=[ASK], tools=["misbehave"])
+    assert tool_fleet.turn(chat["id"], chat["turn_id"])["status"] == "requires_action"
+    rows = [{"tool_call_id": "c6", "output": "no", "is_error": True}]
+    tool_fleet.ask("POST", f"/v1/chats/{chat['id']}/tool-results", {"results": rows})
+    assert tool_fleet.turn(chat["id"], chat["turn_id"])["status"] == "finished"
+    assert [_errors(tool_fleet, name) - one for name, one in zip(names, before, strict=True)] == [
+        1,
+        1,
+        2,
+        0,
+        0,
+    ]
 
 
 def test_ids_that_stand_twice_in_one_answer_are_told_apart(tool_fleet: Fleet) -> None:

@@ -18,6 +18,9 @@ TELL = {"name": "tell", "description": "Tell the client.", "input_schema": {"typ
 NEXT = {"next": True}
 DONE = "all done"
 
+MAX_STEPS = 12
+"""So many steps a turn may take in the fleet of these tests."""
+
 
 _PACKAGED = '''
 from shared.tools.spec import tool
