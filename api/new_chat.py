@@ -95,9 +95,9 @@ def _tool_faults(new: NewChat, builtins: frozenset[str], checks: SchemaChecks) -
         for number, name in enumerate(new.tools or ())
         if name not in builtins
     ]
-    if sum(len(orjson.dumps(tool.input_schema)) for tool in new.dynamic_tools) > MAX_TOOL_BYTES:
+    if sum(map(_size, new.dynamic_tools)) > MAX_TOOL_BYTES:
         # They stand in the chat's row, which every step reads.
-        faults.append(FieldFault(field="dynamic_tools", detail="schemas of 1 MiB at most"))
+        faults.append(FieldFault(field="dynamic_tools", detail="have 1 MiB at most, together"))
         return faults
     names: set[str] = set()
     for number, tool in enumerate(new.dynamic_tools):
@@ -111,6 +111,10 @@ def _tool_faults(new: NewChat, builtins: frozenset[str], checks: SchemaChecks) -
         if reason is not None:
             faults.append(FieldFault(field=f"{where}.input_schema", detail=reason))
     return faults
+
+
+def _size(tool: NewDynamicTool) -> int:
+    return len(orjson.dumps((tool.description, tool.input_schema, tool.default_result)))
 
 
 def _tool(tool: NewDynamicTool) -> DynamicTool:

@@ -99,6 +99,10 @@ def test_content_may_be_parts_with_files(alice: Client) -> None:
             },
             "dynamic_tools",
         ),
+        (
+            {"content": "a", "dynamic_tools": [TOOL | {"default_result": "x" * 1_100_000}]},
+            "dynamic_tools",
+        ),
         ({}, "content"),
     ],
 )
