@@ -60,7 +60,7 @@ def _of_turn(turn: Turn, row: StoredTurn, messages: Sequence[StoredMessage]) -> 
     used = [message.usage for message in messages if any(message.usage)]
     if row.status not in ENDED:
         yield f"it is {row.status}"
-    if row.status != "finished" and not turn.disturbed:
+    if row.status != line.outcome and not turn.disturbed:
         yield f"it is {row.status}, and nobody came between: {row.error}"
     if not line.answer.startswith(said):
         yield f"{said!r} is no part of {line.answer!r}"

@@ -1,4 +1,4 @@
-"""A person with a chat: reads it without a break, says things, answers calls, changes its mind."""
+"""A chat and its client: reads it without a break, says things, answers what the model asks."""
 
 import asyncio
 import random
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.door import Door, GivenUp
+from tests.chaos.door import Door, GivenUp, Said
 from tests.chaos.scene import Author, Line
 from tests.chaos.view import View
 from tests.journeys.tooling import ASK
@@ -24,6 +24,7 @@ class Turn:
 
     id: str
     line: Line
+    queued_id: int | None = None
     disturbed: bool = False
     """Somebody came between: it may have ended otherwise, with less of an answer."""
 
@@ -38,25 +39,13 @@ class Client:
         self.turns: list[Turn] = []
         self.chat_id = ""
         self.scenes_begun = 0
+        self.silent = False
         self._door = door
-        self._author = author
-        self._dice: random.Random = author.dice
+        self.author = author
+        self.dice: random.Random = author.dice
         self._model = model
         self._changed = asyncio.Event()
         self._answered: set[str] = set()
-
-    def scenes(self) -> list[Callable[[], Awaitable[None]]]:
-        """Return all that may happen in this chat."""
-        return [
-            self.plain,
-            self.failing,
-            self.queueing,
-            self.using_tools,
-            self.asking,
-            self.interrupting,
-            self.cutting_in,
-            self.editing,
-        ]
 
     async def live(self, scenes: Callable[[], Callable[[], Awaitable[None]] | None]) -> None:
         """Play what comes until nothing more does, reading and answering calls meanwhile."""
@@ -72,60 +61,12 @@ class Client:
                 self.scenes_begun += 1
                 await scene()
                 scene = scenes()
-            await self._until(self._agrees, "the view agrees with the chat")
+            await self.until(self._agrees, "the view agrees with the chat")
             for task in reading:
                 task.cancel()
 
-    async def plain(self) -> None:
-        """Ask and wait."""
-        await self._hear(await self._say(self._author.plain()))
-
-    async def failing(self) -> None:
-        """Ask what fails at first."""
-        await self._hear(await self._say(self._author.failing()))
-
-    async def using_tools(self) -> None:
-        """Ask what needs tools of the worker."""
-        await self._hear(await self._say(self._author.using_tools()))
-
-    async def asking(self) -> None:
-        """Ask what needs a tool of the client."""
-        await self._hear(await self._say(self._author.asking()))
-
-    async def queueing(self) -> None:
-        """Ask three things at once."""
-        turns = [await self._say(self._author.plain()) for _ in range(3)]
-        await self._hear(*turns)
-
-    async def interrupting(self) -> None:
-        """Stop an answer in its middle."""
-        turn = await self._say(self._author.plain(words=60))
-        await self._hear_parts(3, turn)
-        turn.disturbed = True
-        await self._do("POST", "/interrupt", {}, 202)
-        await self._hear(turn)
-
-    async def cutting_in(self) -> None:
-        """Ask something else in the middle of an answer."""
-        turn = await self._say(self._author.plain(words=60))
-        await self._hear_parts(3, turn)
-        turn.disturbed = True
-        other = await self._say(self._author.plain(), busy_behavior="interrupt")
-        await self._hear(turn, other)
-
-    async def editing(self) -> None:
-        """Ask, and then ask it differently while the answer comes."""
-        turn = await self._say(self._author.plain(words=30))
-        await self._hear_parts(3, turn)
-        message_id = await self._until(lambda: self._message_of(turn), "the question is there")
-        turn.disturbed = True
-        line = self._author.plain()
-        said = await self._do("PATCH", f"/messages/{message_id}", {"content": line.content}, 202)
-        other = Turn(id=said["turn_id"], line=line)
-        self.turns.append(other)
-        await self._hear(turn, other)
-
-    async def _message_of(self, turn: Turn) -> int | None:
+    async def message_of(self, turn: Turn) -> int | None:
+        """Return the message that the turn answers, once it was seen."""
         found = [
             id_
             for id_, message in self.view.messages.items()
@@ -133,13 +74,19 @@ class Client:
         ]
         return found[0] if found else None
 
-    async def _say(self, line: Line, **fields: object) -> Turn:
+    async def say(self, line: Line, **fields: object) -> Turn:
+        """Send a message, with the first of which the chat begins."""
         if self.chat_id:
             body = {"content": line.content, **fields}
-            said = await self._do("POST", "/messages", body, 202)
+            said = (await self.do("POST", "/messages", body)).body
         else:
             said = await self._create(line)
-        turn = Turn(id=said["turn_id"], line=line)
+        return self.remember(said, line)
+
+    def remember(self, accepted: dict[str, Any], line: Line) -> Turn:
+        """Expect what was promised."""
+        queued = accepted.get("queued_message", {}).get("id")
+        turn = Turn(id=accepted["turn_id"], line=line, queued_id=queued)
         self.turns.append(turn)
         return turn
 
@@ -160,27 +107,31 @@ class Client:
         self._begin()
         return said.body
 
-    async def _do(self, method: str, what: str, body: object, expected: int) -> dict[str, Any]:
+    async def do(self, method: str, what: str, body: object, *also: int) -> Said:
+        """Ask for a move; `also` are the refusals that may come of a race."""
         said = await self._door.ask(method, f"/v1/chats/{self.chat_id}{what}", body)
-        if said.status != expected:
+        if said.status not in (200, 202, *also):
             raise GivenUp(f"{method} {what}: {said}")
-        return said.body
+        return said
 
-    async def _hear(self, *turns: Turn) -> None:
+    async def hear(self, *turns: Turn) -> None:
+        """Wait for the end of these turns."""
+
         async def ended() -> bool:
             return all(turn.id in self.view.outcomes for turn in turns)
 
-        await self._until(ended, f"the turns {[turn.id for turn in turns]} end")
+        await self.until(ended, f"the turns {[turn.id for turn in turns]} end")
 
-    async def _hear_parts(self, count: int, turn: Turn) -> None:
+    async def hear_parts(self, count: int, turn: Turn) -> None:
+        """Wait for so many parts more, or the end of the turn."""
         before = self.view.parts
 
         async def heard() -> bool:
             return self.view.parts >= before + count or turn.id in self.view.outcomes
 
-        await self._until(heard, f"{count} parts")
+        await self.until(heard, f"{count} parts")
 
-    async def _until(self, check: Callable[[], Awaitable[Any]], what: str) -> Any:
+    async def until(self, check: Callable[[], Awaitable[Any]], what: str) -> Any:
         """Check again after each event, and now and then without one."""
         deadline = time.monotonic() + self._door.patience_seconds
         while not (answer := await check()):
@@ -201,25 +152,29 @@ class Client:
             async for event in events:
                 self.view.take(event)
                 self._changed.set()
-                if self._dice.random() < CUT_IN:
+                if self.dice.random() < CUT_IN:
                     break
             await events.aclose()
             await asyncio.sleep(BETWEEN_CONNECTIONS_SECONDS)
 
     async def _answer_calls(self) -> None:
         async def asked() -> dict[str, Any] | None:
+            if self.silent:
+                return None
             new = [call for id_, call in self.view.calls.items() if id_ not in self._answered]
             return new[0] if new else None
 
         while True:
             try:
-                call = await self._until(asked, "a call")
+                call = await self.until(asked, "a call")
             except GivenUp:
                 continue  # nobody promised one
             id_ = call["tool_call_id"]
             self._answered.add(id_)
             rows = [{"tool_call_id": id_, "output": f"for {id_}"}]
-            await self._do("POST", "/tool-results", {"results": rows}, 202)
+            body = {"results": rows, "partial": True}
+            # 400, 409: somebody has stopped the turn meanwhile.
+            await self.do("POST", "/tool-results", body, 400, 409)
 
     async def _agrees(self) -> bool:
         return not await self.differences()

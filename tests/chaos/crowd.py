@@ -14,12 +14,11 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.chaos.client import Client
 from tests.chaos.door import Door
+from tests.chaos.person import Person, Scene
 from tests.chaos.scene import Author
 
-Scene = Callable[[], Awaitable[None]]
-Next = Callable[[Client, random.Random], Scene | None]
+Next = Callable[[Person, random.Random], Scene | None]
 """What a client does next; None = it is done."""
 
 
@@ -39,7 +38,7 @@ class Crowd:
         self, bases: Callable[[], Sequence[str]], key: str, folder: Path, manners: Manners
     ) -> None:
         """Take where the API processes are, and where tools leave their traces."""
-        self.clients: list[Client] = []
+        self.clients: list[Person] = []
         self.failures: list[str] = []
         self._bases = bases
         self._key = key
@@ -57,6 +56,7 @@ class Crowd:
         self._door = Door(
             self._session,
             self._bases,
+            random.Random(0),
             patience_seconds=self._manners.patience_seconds,
             silence_seconds=self._manners.silence_seconds,
         )
@@ -106,14 +106,14 @@ class Crowd:
         while not idle:
             name = f"{next(self._numbers)}"
             author = Author(dice, self._folder, name, pace=self._manners.pace_seconds)
-            client = Client(self._door, author, name, model=model)
+            client = Person(self._door, author, name, model=model)
             self.clients.append(client)
             await self._live(client, next_scene, dice)
             if not client.turns:
                 self.clients.remove(client)
             idle = not heirs or not client.turns
 
-    async def _live(self, client: Client, next_scene: Next, dice: random.Random) -> None:
+    async def _live(self, client: Person, next_scene: Next, dice: random.Random) -> None:
         try:
             await client.live(lambda: next_scene(client, dice))
         except* Exception as group:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -14,6 +15,12 @@ import aiohttp
 from tests.journeys.sse import Event
 
 PAUSE_SECONDS = 0.1
+
+KEYED = frozenset({"POST", "PATCH"})
+IMPATIENT = 0.2
+"""How often a client that changes something makes its request twice at once."""
+
+REFUSED = 400
 UNAVAILABLE = 503
 
 
@@ -36,6 +43,7 @@ class Door:
         self,
         session: aiohttp.ClientSession,
         bases: Callable[[], Sequence[str]],
+        dice: random.Random,
         *,
         patience_seconds: float,
         silence_seconds: float,
@@ -44,17 +52,21 @@ class Door:
         self.patience_seconds = patience_seconds
         self._session = session
         self._bases = bases
+        self._dice = dice
         self._silence_seconds = silence_seconds
         self._turns = itertools.count()
 
     async def ask(self, method: str, path: str, body: object = None) -> Said:
         """Ask until there is an answer. Raise `GivenUp` after the patience."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())} if method != "GET" else {}
+        headers = {"Idempotency-Key": str(uuid.uuid4())} if method in KEYED else {}
         deadline = time.monotonic() + self.patience_seconds
         failure: object = None
         while time.monotonic() < deadline:
             try:
-                said = await self._try(method, path, body, headers)
+                if headers and self._dice.random() < IMPATIENT:
+                    said = await self._try_twice(method, path, body, headers)
+                else:
+                    said = await self._try(method, path, body, headers)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 failure = repr(error)
             else:
@@ -83,6 +95,22 @@ class Door:
                         yield event
         except (aiohttp.ClientError, TimeoutError, OSError):
             return  # cut off, as clients are
+
+    async def _try_twice(
+        self, method: str, path: str, body: object, headers: dict[str, str]
+    ) -> Said:
+        """Make the same request to both API processes at once; both answer the same."""
+        tries = [self._try(method, path, body, headers) for _ in range(2)]
+        one, other = await asyncio.gather(*tries, return_exceptions=True)
+        answers = [said for said in (one, other) if isinstance(said, Said)]
+        known = [said for said in answers if said.status != UNAVAILABLE]
+        taken = [said for said in known if said.status < REFUSED]
+        if len(taken) == 2 and taken[0] != taken[1]:
+            raise GivenUp(f"one request, two answers: {taken}")
+        if answers:
+            return [*taken, *known, *answers][0]
+        assert isinstance(one, BaseException)
+        raise one
 
     async def _try(self, method: str, path: str, body: object, headers: dict[str, str]) -> Said:
         # Not the whole patience: an API process that is frozen must not keep the client.

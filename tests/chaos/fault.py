@@ -120,6 +120,9 @@ WORKERS_KILLED = Fault(
     name="both workers are killed at once",
     act=lambda blow: blow.site.kill(Part.FIRST_WORKER, Part.SECOND_WORKER),
 )
+WORKER_DRAINED = Fault(
+    name="a worker is told to end", act=lambda blow: blow.site.drain(blow.worker())
+)
 VALKEY_KILLED = Fault(
     name="Valkey is killed and keeps its data", act=lambda blow: blow.site.kill(Part.VALKEY)
 )
@@ -164,6 +167,7 @@ RESTARTS = (
 ALL = (
     *RESTARTS,
     WORKER_KILLED,
+    WORKER_DRAINED,
     WORKER_FROZEN,
     API_FROZEN,
     POSTGRES_FROZEN,

@@ -36,6 +36,8 @@ def check_rest(site: Site, *, connections: int) -> None:
     `connections` to PostgreSQL are what the pools of the fleet may open.
     """
     fleet = site.fleet
+    site.wait_until_whole()
+    assert not site.surprises, "\n".join(site.surprises)
     eventually(lambda: fleet.rows(MOVING) == [], "no chat moves or is held", seconds=REST_SECONDS)
     eventually(lambda: fleet.rows(OPEN_TRANSACTIONS) == [], "no transaction is open")
     [(count,)] = fleet.rows(WANTED_CONNECTIONS)

@@ -22,6 +22,7 @@ class Line:
     content: str
     answer: str
     rounds: int = 1
+    outcome: str = "finished"
     traces: Mapping[str, Path] = field(default_factory=dict[str, Path])
 
 
@@ -49,8 +50,14 @@ class Author:
         content = script(*steps[:middle], failing, *steps[middle:], USAGE)
         return Line(content=content, answer=answer)
 
-    def using_tools(self) -> Line:
-        """Call two tools, of which one must not run twice."""
+    def failing_for_good(self) -> Line:
+        """Break off in mid-answer with what no retry mends."""
+        steps, _ = self._words(4)
+        refused = {"fail": {"status": 401, "message": "no"}}
+        return Line(content=script(*steps, refused), answer="", rounds=0, outcome="failed")
+
+    def using_tools(self, *, nap_seconds: float = 0.0) -> Line:
+        """Call two tools, of which one must not run twice, and one that takes a while."""
         number = next(self._numbers)
         traces = {
             ONCE: self._folder / f"{self._name}-{number}-once",
@@ -58,16 +65,18 @@ class Author:
         }
         steps, answer = self._words(self.dice.randrange(4, 16))
         made = [call(tool, f"{tool}-{number}", trace=str(path)) for tool, path in traces.items()]
-        nap = call("nap", f"nap-{number}", seconds=round(self.dice.uniform(0.05, 0.6), 2))
+        seconds = nap_seconds or round(self.dice.uniform(0.05, 0.6), 2)
+        nap = call("nap", f"nap-{number}", seconds=seconds)
         content = script(say(_LOOK), *made, nap, USAGE, NEXT, *steps, USAGE)
         return Line(content=content, answer=_LOOK + answer, rounds=2, traces=traces)
 
     def asking(self) -> Line:
-        """Call a tool of the client."""
+        """Call a tool of the client, once or twice at a time."""
         number = next(self._numbers)
         steps, answer = self._words(self.dice.randrange(4, 16))
-        asked = call("ask", f"ask-{number}", n=number)
-        content = script(say(_LOOK), asked, USAGE, NEXT, *steps, USAGE)
+        times = self.dice.randrange(1, 3)
+        asked = [call("ask", f"ask-{number}-{n}", n=n) for n in range(times)]
+        content = script(say(_LOOK), *asked, USAGE, NEXT, *steps, USAGE)
         return Line(content=content, answer=_LOOK + answer, rounds=2)
 
     def _words(self, count: int) -> tuple[list[Mapping[str, object]], str]:

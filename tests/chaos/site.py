@@ -1,5 +1,6 @@
 """Two API processes and two workers on servers of their own, each of which can be taken away."""
 
+import http.client
 import shutil
 import signal
 import time
@@ -8,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -16,10 +18,16 @@ from local.server import Server
 from local.valkey import Valkey
 from shared.db.engine import make_engine
 from shared.db.migrate import upgrade
-from tests.journeys.fleet import Fleet, Process, kill_server
+from tests.journeys.fleet import START_SECONDS, Fleet, Process, eventually, kill_server
 
 APIS = 2
 WORKERS = 2
+END_SECONDS = 60
+
+REGISTERED = "worker.metrics"
+"""What a worker logs once it is registered; before, it ends when it finds no PostgreSQL."""
+
+LAST_WORDS = 4_000
 
 
 class Part(StrEnum):
@@ -40,6 +48,8 @@ class Site(Protocol):
     """Everything that can fail, and the fleet to ask. All of it from the main thread."""
 
     fleet: Fleet
+    surprises: list[str]
+    """The last words of processes that ended by themselves."""
 
     def bases(self) -> Sequence[str]:
         """Return where the API processes are, as far as they run."""
@@ -50,7 +60,15 @@ class Site(Protocol):
         ...
 
     def kill(self, *parts: Part, away_seconds: float = 0.0) -> None:
-        """End these without a word, all at once; they are back, in this order, when it returns."""
+        """End these without a word, all at once; they are on their way back when it returns."""
+        ...
+
+    def wait_until_whole(self) -> None:
+        """Wait until everything runs and serves."""
+        ...
+
+    def drain(self, part: Part) -> None:
+        """Let a worker end in its own way; another one is on its way when this returns."""
         ...
 
     def empty_valkey(self) -> None:
@@ -65,8 +83,10 @@ class Site(Protocol):
 @contextmanager
 def frozen(site: Site, part: Part) -> Generator[None]:
     """Stop a part of the site in mid-instruction, with its children, for this block."""
-    process = psutil.Process(site.pid(part))
-    stopped = [process, *process.children(recursive=True)]
+    stopped: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):  # it ended at its start
+        process = psutil.Process(site.pid(part))
+        stopped = [process, *process.children(recursive=True)]
     for one in stopped:
         with suppress(psutil.NoSuchProcess):
             one.send_signal(signal.SIGSTOP)
@@ -86,6 +106,7 @@ class OwnSite:
         self.fleet = fleet
         self.postgres = postgres
         self.valkey = valkey
+        self.surprises: list[str] = []
         fleet.start(apis=APIS, workers=WORKERS)
 
     def bases(self) -> Sequence[str]:
@@ -93,16 +114,16 @@ class OwnSite:
 
     def pid(self, part: Part) -> int:
         server = self._server(part)
-        return server.pid if server else self._processes(part)[self._place(part)].pid
+        return server.pid if server else self._process(part).pid
 
     def kill(self, *parts: Part, away_seconds: float = 0.0) -> None:
-        killed = [part for part in parts if self._server(part) is None]
-        doomed = [self._processes(part)[self._place(part)] for part in killed]
+        self._tend()
+        doomed = [self._process(part) for part in parts if self._server(part) is None]
         for process in doomed:
             process.signal(signal.SIGKILL)
         for process in doomed:
             process.kill()
-            self._list(process).remove(process)
+            self._replace(process)
         servers = [server for part in parts if (server := self._server(part))]
         for server in servers:
             kill_server(server)
@@ -111,8 +132,16 @@ class OwnSite:
             time.sleep(away_seconds)
         for server in servers:
             server.start()
-        apis = sum(part in (Part.FIRST_API, Part.SECOND_API) for part in killed)
-        self.fleet.start(apis=apis, workers=len(killed) - apis)
+
+    def drain(self, part: Part) -> None:
+        self._tend()
+        worker = self._process(part)
+        worker.signal(signal.SIGTERM)
+        worker.popen.wait(END_SECONDS)
+        self._replace(worker)
+
+    def wait_until_whole(self) -> None:
+        eventually(self._is_whole, "everything serves", seconds=START_SECONDS)
 
     def empty_valkey(self) -> None:
         kill_server(self.valkey)
@@ -131,15 +160,48 @@ class OwnSite:
             case _:
                 return None
 
-    def _processes(self, part: Part) -> list[Process]:
+    def _process(self, part: Part) -> Process:
+        first = part in (Part.FIRST_API, Part.FIRST_WORKER)
         is_api = part in (Part.FIRST_API, Part.SECOND_API)
-        return self.fleet.apis if is_api else self.fleet.workers
+        return (self.fleet.apis if is_api else self.fleet.workers)[not first]
 
-    def _place(self, part: Part) -> int:
-        return 0 if part in (Part.FIRST_API, Part.FIRST_WORKER) else 1
+    def _replace(self, process: Process) -> None:
+        if process in self.fleet.apis:
+            self.fleet.apis.remove(process)
+            self.fleet.spawn_api()
+        else:
+            self.fleet.workers.remove(process)
+            self.fleet.spawn_worker({})
 
-    def _list(self, process: Process) -> list[Process]:
-        return self.fleet.apis if process in self.fleet.apis else self.fleet.workers
+    def _tend(self) -> None:
+        """Start again what has ended by itself, which a worker may do at its start only."""
+        for process in [*self.fleet.apis, *self.fleet.workers]:
+            if not process.alive():
+                said = process.log.read_text()
+                if process in self.fleet.apis or REGISTERED in said:
+                    self.surprises.append(f"{process.log.name} ended: {said[-LAST_WORDS:]}")
+                self._replace(process)
+
+    def _is_whole(self) -> bool:
+        self._tend()
+        return all(
+            [
+                *(serves(process.base_url, "/readyz") for process in self.fleet.apis),
+                *(serves(process.base_url, "/metrics") for process in self.fleet.workers),
+            ]
+        )
+
+
+def serves(base_url: str, path: str) -> bool:
+    """Say whether a process answers there, and well."""
+    connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 @contextmanager

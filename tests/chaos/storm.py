@@ -5,15 +5,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from tests.chaos.check import check_clients
-from tests.chaos.client import Client
-from tests.chaos.crowd import Crowd, Manners, Scene
+from tests.chaos.crowd import Crowd, Manners
 from tests.chaos.fault import ALL
+from tests.chaos.person import Person, Scene
 from tests.chaos.rest import check_rest
-from tests.chaos.site import Site
+from tests.chaos.site import Part, Site, frozen
 
 LONGEST_PAUSE_SECONDS = 20.0
+
+ALSO_FROZEN = 0.35
+"""How often something is frozen while something else fails."""
+
+FROZEN_SECONDS = (1.0, 15.0)
 
 SCENES = 5
 """In one chat: fewer than 50 messages, all of which follow a `history_reset`."""
@@ -36,9 +42,12 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
     dice = random.Random(storm.seed)
     began = time.monotonic()
     ends = began + storm.seconds
-    blown: list[str] = []
+    freezing: list[Thread] = []
 
-    def more(client: Client, own: random.Random) -> Scene | None:
+    def told(what: str) -> None:
+        tell(f"{time.monotonic() - began:6.1f} s {what}")
+
+    def more(client: Person, own: random.Random) -> Scene | None:
         done = client.scenes_begun >= SCENES or time.monotonic() >= ends
         return None if done else own.choice(client.scenes())
 
@@ -47,14 +56,36 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
         while time.monotonic() < ends:
             # The pause is part of the schedule.
             time.sleep(dice.uniform(0.0, LONGEST_PAUSE_SECONDS * storm.scale))
+            if dice.random() < ALSO_FROZEN:
+                freezing.append(_freeze(site, dice.choice([*Part]), dice, storm.scale, told))
             [fault] = dice.choices(ALL, [fault.weight for fault in ALL])
-            blown.append(f"{time.monotonic() - began:6.1f} s {fault}")
-            tell(blown[-1])
+            told(fault.name)
             fault.happen(site, random.Random(dice.random()), scale=storm.scale)
+        for one in freezing:
+            one.join()
         crowd.wait()
         turns = sum(len(client.turns) for client in crowd.clients)
-        tell(f"{time.monotonic() - began:6.1f} s {turns} turns of {len(crowd.clients)} chats ended")
+        told(f"{turns} turns of {len(crowd.clients)} chats have ended")
         wrong = [*crowd.failures, *check_clients(site.fleet, crowd.clients)]
         if not wrong:
             check_rest(site, connections=storm.connections)
     return wrong
+
+
+def _freeze(
+    site: Site, part: Part, dice: random.Random, scale: float, told: Callable[[str], None]
+) -> Thread:
+    """Freeze a part for a while beside what else happens."""
+    seconds = dice.uniform(*FROZEN_SECONDS) * scale
+    told(f"{part} is frozen for {seconds:.1f} s, and meanwhile:")
+    hold = frozen(site, part)
+    hold.__enter__()
+
+    def thaw() -> None:
+        # It is the length that counts: what is frozen tells nothing that could be waited for.
+        time.sleep(seconds)
+        hold.__exit__(None, None, None)
+
+    thread = Thread(target=thaw, name="freezing", daemon=True)
+    thread.start()
+    return thread

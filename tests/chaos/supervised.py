@@ -1,6 +1,5 @@
 """A site under the real supervisor, with full-length times: `python -m local`, and one more API."""
 
-import http.client
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ import psycopg
 
 from local.ports import random_free
 from shared.config.settings import Settings
-from tests.chaos.site import Part
+from tests.chaos.site import Part, serves
 from tests.journeys.fleet import TENTH, Fleet, Process, eventually
 
 READY_SECONDS = 120.0
@@ -39,6 +38,7 @@ class SupervisedSite:
         self._log = folder / "local.log"
         self._port = random_free()
         self._config = config
+        self.surprises: list[str] = []
         self._supervisor = self._start()
         told = self._told()
         settings = {**FULL_LENGTH, "STEPWELL_CONFIG": str(config)}
@@ -76,6 +76,14 @@ class SupervisedSite:
             self._second.kill()
             self._second = self.fleet.start_api()
         self._wait_until_complete(killed)
+
+    def wait_until_whole(self) -> None:
+        self._wait_until_complete(set())
+
+    def drain(self, part: Part) -> None:
+        drained = self.pid(part)
+        os.kill(drained, signal.SIGTERM)
+        self._wait_until_complete({drained})
 
     def empty_valkey(self) -> None:
         with self._unwatched():
@@ -151,17 +159,7 @@ class SupervisedSite:
             live = self.fleet.rows("SELECT pid FROM workers WHERE dead_at IS NULL")
         except psycopg.OperationalError:
             return False
-        return {pid for (pid,) in live} >= workers and self._serves()
-
-    def _serves(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return {pid for (pid,) in live} >= workers and serves(self.bases()[0], "/readyz")
 
     def _meet(self) -> None:
         """Let the fleet know what the supervisor runs now."""

@@ -130,7 +130,7 @@ class Fleet:
 
     def start_api(self) -> Process:
         """Start an API process and wait until it is ready."""
-        process = self._spawn_api()
+        process = self.spawn_api()
         self._wait_until_serving(process, "/readyz")
         return process
 
@@ -143,7 +143,7 @@ class Fleet:
     def start(self, *, apis: int = 1, workers: int = 1) -> Self:
         """Start so many of each, together."""
         spawned = [(self.spawn_worker({}), "/metrics") for _ in range(workers)]
-        spawned += [(self._spawn_api(), "/readyz") for _ in range(apis)]
+        spawned += [(self.spawn_api(), "/readyz") for _ in range(apis)]
         for process, path in spawned:
             self._wait_until_serving(process, path)
         return self
@@ -254,7 +254,8 @@ class Fleet:
         """Return what all processes have logged."""
         return "".join(process.log.read_text() for process in [*self.apis, *self.workers])
 
-    def _spawn_api(self) -> Process:
+    def spawn_api(self) -> Process:
+        """Start an API process and do not wait for it."""
         port = random_free()
         self.apis.append(self._spawn("api", {"STEPWELL_PORT": str(port)}, port))
         return self.apis[-1]
