@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +22,14 @@ from tests.journeys.tooling import (
     answer,
     asking,
     call,
+    calls,
     check_paired,
+    check_times,
     declare_tools,
+    lines,
     results_of,
     start_asking,
+    wait_for_lines,
 )
 
 CHATS = 100
@@ -86,9 +91,37 @@ def _end(fleet: Fleet) -> None:
     fleet.apis.clear()
 
 
+def _start_tools(fleet: Fleet, trace: Path) -> dict[str, Any]:
+    """Create a chat with mixed calls, and wait until one tool is done and one has begun."""
+    content = calls(
+        call("count_slowly", "b1", trace=str(trace)), call("add", "b2", x=1, y=2), call("ask", "d1")
+    )
+    chat = fleet.new_chat(content, dynamic_tools=[ASK])
+    done = "SELECT count(*) FROM tool_runs WHERE chat_id = %(id)s AND state = 'done'"
+    eventually(lambda: fleet.rows(done, id=chat["id"]) == [(1,)], "the short one is done")
+    wait_for_lines(trace)
+    return chat
+
+
+def _check_tools(fleet: Fleet, chat: dict[str, Any], trace: Path) -> None:
+    """The chat waits for its client, goes on after the answer, and no tool ran twice."""
+    assert fleet.turn(chat["id"], chat["turn_id"])["status"] == "requires_action"
+    assert answer(fleet, chat["id"], {"d1": "mine"}).status == 202
+    turn = fleet.turn(chat["id"], chat["turn_id"])
+    assert (turn["status"], turn["steps"]) == ("finished", 2)
+    check_times(turn)
+    check_paired(fleet, chat["id"])
+    results = {part["tool_call_id"]: part["result"] for part in results_of(fleet, chat["id"])}
+    assert results.pop("b1").startswith("Outcome unknown")
+    assert results == {"b2": 3, "d1": "mine"}
+    assert len(lines(trace)) == 1
+
+
 @pytest.mark.timeout(180)
-def test_a_hundred_chats_wait_while_everything_is_restarted(site: Site) -> None:
-    fleet = site.fleet
+def test_everything_is_restarted_while_a_hundred_chats_wait_and_one_runs_a_tool(
+    site: Site, tmp_path: Path
+) -> None:
+    fleet, trace = site.fleet, tmp_path / "trace"
     chats = _waiting(fleet, CHATS, "hundred", "c1")
     # Nothing of a worker is held while they wait.
     for worker in fleet.workers:
@@ -98,6 +131,7 @@ def test_a_hundred_chats_wait_while_everything_is_restarted(site: Site) -> None:
         " WHERE labels->>'test' = 'hundred' ORDER BY id"
     )
     before = fleet.rows(waiting)
+    in_tools = _start_tools(fleet, trace)
 
     _end(fleet)
     site.restart(site.valkey)
@@ -105,6 +139,7 @@ def test_a_hundred_chats_wait_while_everything_is_restarted(site: Site) -> None:
     fleet.start(apis=1, workers=2)
 
     assert fleet.rows(waiting) == before
+    _check_tools(fleet, in_tools, trace)
     for number, chat in enumerate(chats):
         assert answer(fleet, chat["id"], {"c1": number}).status == 202
     eventually(
