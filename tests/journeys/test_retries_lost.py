@@ -17,7 +17,7 @@ from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.providing import MODELS, all_at_once, declare_providers
 from tests.journeys.replay import Replay
-from tests.journeys.scripts import say, script
+from tests.journeys.scripts import say, script, wait
 from tests.servers import copied_database
 
 THREADS = 2
@@ -108,6 +108,17 @@ def test_a_retry_is_made_on_time_by_a_redis_that_came_back_empty(site: Site) -> 
     kill_server(site.valkey)
     site.valkey.start()
     _check_one_answer_on_time(site, *waiting)
+
+
+def test_a_retry_is_made_on_time_though_redis_was_away_when_the_attempt_failed(site: Site) -> None:
+    failing = {"fail_times": {"times": 1, "status": 503, "retry_after": 4}}
+    chat = site.fleet.new_chat(script(wait(1.0), failing, say("after all")), model="gpt")
+    site.models.wait_for_requests(1)
+    kill_server(site.valkey)
+    backs_off = "SELECT retry_at FROM chats WHERE id = %(c)s AND retry_at IS NOT NULL"
+    [(until,)] = eventually(lambda: site.fleet.rows(backs_off, c=chat["id"]), "it backs off")
+    site.valkey.start()
+    _check_one_answer_on_time(site, chat["id"], chat["turn_id"], until)
 
 
 def test_a_retry_is_made_on_time_though_the_worker_died_that_had_its_message(site: Site) -> None:
