@@ -19,9 +19,9 @@ AT_ONCE = 40
 
 ONE_ATTEMPT = {
     "STEPWELL_MAX_FAILURES": "1",
-    "STEPWELL_STARTUP_SECONDS": "4",
-    "STEPWELL_SILENCE_SECONDS": "2",
-    "STEPWELL_CONNECT_SECONDS": "1",
+    "STEPWELL_STARTUP_SECONDS": "6",
+    "STEPWELL_SILENCE_SECONDS": "4",
+    "STEPWELL_CONNECT_SECONDS": "2",
 }
 """The first failure is the last; the guards are short, and startup takes longer than silence."""
 
