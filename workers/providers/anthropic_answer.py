@@ -148,7 +148,9 @@ class AnthropicAnswer:
         block.signature = text(start.get("signature"))
         citations = start.get("citations")
         block.citations += citations if isinstance(citations, list) else []
-        return self._delta(block, delta)
+        # Some models show no thoughts at all: that one begins is all that comes for minutes.
+        begun = [ReasoningDelta(block.index, "")] if block.kind == "thinking" else []
+        return [*begun, *self._delta(block, delta)]
 
     def _delta(self, block: Block, delta: JsonObject) -> list[StreamEvent]:
         if not block.is_known:

@@ -72,7 +72,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """More thinking of the part at `index`."""
+    """More thinking of the part at `index`; without text: it thinks, and shows nothing yet."""
 
     index: int
     text: str

@@ -94,6 +94,8 @@ async def stream_answer(
             async for bare in events:
                 event = _stamped(bare, now)
                 guard.part()
+                if isinstance(event, ReasoningDelta) and not event.text:
+                    continue
                 if first is None and not isinstance(event, Finish):
                     first = timers.now() - opened
                 answer.add(event)

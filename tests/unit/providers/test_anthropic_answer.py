@@ -87,7 +87,7 @@ def test_a_thought_keeps_its_signature() -> None:
         stop(),
     )
     part = ReasoningPart(text="hm", provider_metadata={**STAMP, "signature": "c2ln"})
-    assert events == [ReasoningDelta(0, "hm"), PartDone(0, part)]
+    assert events == [ReasoningDelta(0, ""), ReasoningDelta(0, "hm"), PartDone(0, part)]
 
 
 def test_a_redacted_thought_shows_nothing_and_keeps_its_data() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from uuid_utils.compat import uuid7
 
-from shared.chats.types import ChatId, LeaseId, TextPart
+from shared.chats.types import ChatId, LeaseId, ReasoningPart, TextPart
 from shared.errors.kinds import (
     ErrorKind,
     Preclassified,
@@ -17,13 +17,14 @@ from shared.errors.kinds import (
 )
 from tests.unit.steps.playing import Playing
 from workers.leases import CancelReason, Lease
-from workers.providers.base import Finish, FinishReason, PartDone, TextDelta
+from workers.providers.base import Finish, FinishReason, PartDone, ReasoningDelta, TextDelta
 from workers.steps.stream import ProviderFailure, Streamed
 from workers.steps.timers import TimerName
 
 FINISH = Finish(reason=FinishReason.STOP)
 HELLO = TextDelta(0, "hello")
 SAID = (TextPart(text="hello"),)
+SIGNED = ReasoningPart(text="", provider_metadata={"signature": "s"})
 
 
 def _play(test: Callable[[], Awaitable[None]]) -> None:
@@ -129,6 +130,23 @@ def test_the_first_part_disarms_the_startup_timer_for_good() -> None:
         streamed = await playing.task
         assert _kind(streamed) is ErrorKind.TIMEOUT
         assert streamed.answer.parts == SAID
+
+    _play(test)
+
+
+def test_a_model_that_thinks_and_shows_nothing_has_begun() -> None:
+    async def test() -> None:
+        playing = await Playing.open()
+        await playing.puppet.say(ReasoningDelta(0, ""))
+        assert playing.timers.armed == [(TimerName.SILENCE, 300)]
+        playing.timers.time += 70
+        await playing.puppet.say(PartDone(0, SIGNED))
+        await playing.puppet.say(TextDelta(1, "hello"))
+        await playing.puppet.say(FINISH)
+        playing.puppet.end()
+        streamed = await playing.task
+        assert streamed.answer.parts == (SIGNED, *SAID)
+        assert streamed.first_part_seconds == 70
 
     _play(test)
 
