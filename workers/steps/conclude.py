@@ -84,12 +84,15 @@ def _commit(
     deps: StepDeps, lease: Lease, begun: Begun, played: Played, plan: ToCommit
 ) -> Settlement | None:
     deps.reached(CrashPoint.ANSWERED)
+    started = deps.clock()
     at = deps.settler.commit_calls(
         lease.chat_id, begun.fence, plan.answer, plan.if_stopped, plan.spans
     )
-    if not isinstance(at, Committed):
-        if at is not None:
-            deps.recorder.settled(played.model, at.move)
+    if at is None:
+        return None
+    deps.recorder.stage(Stage.SETTLE, deps.clock() - started)
+    if isinstance(at, Settlement):
+        deps.recorder.settled(played.model, at.move)
         return at
     deps.reached(CrashPoint.COMMITTED)
     deps.loop.submit(_end_episode(played.writer, None))

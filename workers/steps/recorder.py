@@ -15,7 +15,7 @@ class Stage(StrEnum):
     BEGIN = "begin"  # the transaction that takes the lease
     PROVIDER = "provider"  # the model call
     TOOLS = "tools"  # the built-in tools
-    SETTLE = "settle"  # the transaction that ends the step
+    SETTLE = "settle"  # the transaction that ends the step, and the one that commits its calls
 
 
 class StepRecorder(Protocol):

@@ -26,6 +26,7 @@ from tests.integration.workers.rig import Rig
 from workers.crash import CrashPoint
 from workers.leases import CancelReason
 from workers.steps.outcome import Settled, Stale
+from workers.steps.recorder import Stage
 
 POINTS: Final = (
     CrashPoint.ANSWERED,
@@ -143,6 +144,18 @@ def test_a_step_that_was_taken_away_is_finished_by_another(scene: Scene, point: 
         assert (len(scene.history()), scene.effects) == (1, [])
         return
     _finish(scene)
+
+
+def test_the_stages_of_a_step_with_tools_are_all_there(scene: Scene) -> None:
+    assert scene.play(CrashPoint.SETTLED, lambda: None) == Settled()
+    assert scene.rig.notes.stages == [
+        Stage.BEGIN,
+        Stage.QUEUE,
+        Stage.SETTLE,  # of the calls
+        Stage.TOOLS,
+        Stage.SETTLE,
+        Stage.PROVIDER,
+    ]
 
 
 def _finish(scene: Scene) -> None:
