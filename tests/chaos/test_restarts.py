@@ -46,6 +46,7 @@ def test_no_turn_is_lost_or_doubled_when(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
+    deaths = _deaths(site)
     fake_models.forget()
     crowd.come(CHATS, one_scene, dice)
     crowd.come(ASKING_A_PROVIDER, one_answer, dice, model="fake")
@@ -58,11 +59,17 @@ def test_no_turn_is_lost_or_doubled_when(
     faults = [*crowd.failures, *check_clients(site.fleet, crowd.clients)]
     assert not faults, "\n".join(faults)
     if fault not in KILLING_WORKERS:
-        _check_asked_once(fake_models)
+        _check_asked_once(site, fake_models, deaths=_deaths(site) - deaths)
     check_rest(site, connections=CONNECTIONS)
 
 
-def _check_asked_once(models: FakeModels) -> None:
-    """No answer of a provider was thrown away and asked for again."""
+def _deaths(site: OwnSite) -> int:
+    """How many workers that live were declared dead, as a busy machine can make it happen."""
+    return site.fleet.logs().count("renewal.declared_dead")
+
+
+def _check_asked_once(site: OwnSite, models: FakeModels, *, deaths: int) -> None:
+    """No answer of a provider was thrown away and asked for again, but for a worker's death."""
     asked = Counter(json.dumps(seen.body) for seen in models.requests())
-    assert [*asked.values()] == [1] * ASKING_A_PROVIDER, asked
+    assert len(asked) == ASKING_A_PROVIDER
+    assert deaths or {*asked.values()} == {1}, site.fleet.logs()
