@@ -155,7 +155,10 @@ class _Planner:
         """Send the queue, the title, the error and the calls that wait, as far as they changed."""
         chat = self._chat
         queue = self._view.queue
-        if self._due(chat.queue_version, Kind.QUEUE) and (queue or self._known):
+        # An empty one is news for all but those who begin: who was cut off in the beginning may
+        # have been told of one that was not.
+        news = bool(queue) or self._known > 0 or self._resumed
+        if self._due(chat.queue_version, Kind.QUEUE) and news:
             self._emit(EventName.QUEUE_UPDATE, QueueBody(items=queue), kind=Kind.QUEUE)
         if self._due(chat.title_version, Kind.TITLE) or self._begins(Kind.TITLE):
             self._emit(EventName.TITLE, TitleBody(title=chat.title), kind=Kind.TITLE)

@@ -48,6 +48,7 @@ class Reading:
     calls: list[str] = field(default_factory=list[str])
     turns: dict[str, str] = field(default_factory=dict[str, str])
     deleted: bool = False
+    first_id: str = ""
     last_id: str = ""
 
     def take(self, event: Sent) -> None:
@@ -70,6 +71,7 @@ class Reading:
                 self._status(event.data["status"])
             case _:
                 self._state(event)
+        self.first_id = self.first_id or event.id
         self.last_id = event.id
 
     def _message(self, data: dict[str, Any]) -> None:

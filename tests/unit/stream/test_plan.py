@@ -264,6 +264,16 @@ def test_a_read_of_a_chat_that_moved_on_begins_again() -> None:
     assert names(next_of(world, queue.vector)) == ["queue_update", "title", "status"]
 
 
+def test_a_queue_that_emptied_is_told_to_a_client_that_was_cut_off_in_its_beginning() -> None:
+    world = running()
+    world.send()
+    seen = view(world)
+    events = plan(seen, start_vector(seen)).events
+    cut = next(event.vector for event in events if event.name.value == "queue_update")
+    world.finish()
+    assert "queue_update" in names(next_of(world, cut, resumed=True))
+
+
 def test_messages_removed_while_a_client_was_away_are_taken_back_once() -> None:
     world = running()
     world.finish()
