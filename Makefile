@@ -31,7 +31,7 @@ test: $(DEV) ## Run the tests
 soak: $(DEV) ## Run the long forms of the tests that have one
 	$(PYTHON) -m pytest -m slow -s $(ARGS)
 
-chaos: $(DEV) ## Let everything fail at random for three minutes; ARGS="--seed N --seconds S"
+chaos: $(DEV) ## Let everything fail at random for three minutes; ARGS="--seed N --seconds S" or --restarts
 	$(PYTHON) -m tests.chaos $(ARGS)
 
 check: $(DEV) ## Check format, style, types and imports

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared.config.settings import read_settings
 from tests.chaos.crowd import Manners
+from tests.chaos.fault import RESTARTS
 from tests.chaos.site import APIS, WORKERS
 from tests.chaos.storm import Storm, blow
 from tests.chaos.supervised import SupervisedSite
@@ -22,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make chaos ARGS=", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--seconds", type=float, default=180.0)
-    parser.add_argument("--clients", type=int, default=40)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument(
+        "--restarts", action="store_true", help="each restart once, at its full length"
+    )
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
     nowhere = {"DATABASE_URL": "postgresql://unused", "REDIS_URL": "redis://unused"}
@@ -34,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clients=asked.clients,
         connections=settings.wanted_connections(api=APIS, workers=WORKERS),
         manners=PATIENT,
+        faults=RESTARTS if asked.restarts else (),
     )
     with tempfile.TemporaryDirectory(prefix="stepwell-chaos-") as name:
         folder = Path(name)

@@ -2,14 +2,14 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from tests.chaos.check import check_clients
 from tests.chaos.crowd import Crowd, Manners
-from tests.chaos.fault import ALL
+from tests.chaos.fault import ALL, Fault
 from tests.chaos.person import Person, Scene
 from tests.chaos.rest import check_rest
 from tests.chaos.site import Part, Site, frozen
@@ -35,32 +35,34 @@ class Storm:
     clients: int
     connections: int
     manners: Manners
+    faults: tuple[Fault, ...] = ()
+    """These, each once and in this order, instead of random ones for so many seconds."""
 
 
 def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) -> list[str]:
     """Let it blow to its end, and return all that was wrong then."""
     dice = random.Random(storm.seed)
     began = time.monotonic()
-    ends = began + storm.seconds
+    over = Event()
     freezing: list[Thread] = []
 
     def told(what: str) -> None:
         tell(f"{time.monotonic() - began:6.1f} s {what}")
 
     def more(client: Person, own: random.Random) -> Scene | None:
-        done = client.scenes_begun >= SCENES or time.monotonic() >= ends
+        done = client.scenes_begun >= SCENES or over.is_set()
         return None if done else own.choice(client.scenes())
 
     with Crowd(site.bases, site.fleet.key, folder, storm.manners) as crowd:
         crowd.come(storm.clients, more, random.Random(storm.seed), heirs=True)
-        while time.monotonic() < ends:
+        for fault in storm.faults or _drawn(dice, until=began + storm.seconds):
             # The pause is part of the schedule.
             time.sleep(dice.uniform(0.0, LONGEST_PAUSE_SECONDS * storm.scale))
-            if dice.random() < ALSO_FROZEN:
+            if not storm.faults and dice.random() < ALSO_FROZEN:
                 freezing.append(_freeze(site, dice.choice([*Part]), dice, storm.scale, told))
-            [fault] = dice.choices(ALL, [fault.weight for fault in ALL])
             told(fault.name)
             fault.happen(site, random.Random(dice.random()), scale=storm.scale)
+        over.set()
         for one in freezing:
             one.join()
         crowd.wait()
@@ -70,6 +72,12 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
         if not wrong:
             check_rest(site, connections=storm.connections)
     return wrong
+
+
+def _drawn(dice: random.Random, *, until: float) -> Iterator[Fault]:
+    """Draw faults until this moment of the monotonic clock."""
+    while time.monotonic() < until:
+        yield from dice.choices(ALL, [fault.weight for fault in ALL])
 
 
 def _freeze(
