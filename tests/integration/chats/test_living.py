@@ -31,8 +31,10 @@ COMMON = settings(
 )
 
 
-def _live(engine: Engine, moves: Moves, chosen: settings) -> None:
-    life = type("Life", (ChatLife,), {"engine": engine, "moves": moves})
+def _live(engine: Engine, moves: Moves, chosen: settings, often: tuple[str, ...] = ()) -> None:
+    """Let chats live; a rule that is drawn `often` is there four times, under other names."""
+    more = {f"{name}_{n}": getattr(ChatLife, name) for name in often for n in range(3)}
+    life = type("Life", (ChatLife,), {"engine": engine, "moves": moves, **more})
     run_state_machine_as_test(life, settings=chosen)  # pyright: ignore[reportUnknownMemberType]  # untyped
 
 
@@ -81,18 +83,18 @@ def _forgetful_edit(change: Change, message_id: MessageId, content: tuple[TextPa
 
 
 @pytest.mark.parametrize(
-    "moves",
+    ("moves", "often"),
     [
-        Moves(settle=_deaf_fence),
-        Moves(begin=_forgetful_begin),
-        Moves(send=_rude_send),
-        Moves(edit=_forgetful_edit),
+        (Moves(settle=_deaf_fence), ("come_late", "begin")),
+        (Moves(begin=_forgetful_begin), ("begin", "lose_the_worker")),
+        (Moves(send=_rude_send), ("send",)),
+        (Moves(edit=_forgetful_edit), ("edit",)),
     ],
     ids=["deaf fence", "forgetful begin", "rude send", "forgetful edit"],
 )
-def test_a_broken_rule_is_found(engine: Engine, moves: Moves) -> None:
+def test_a_broken_rule_is_found(engine: Engine, moves: Moves, often: tuple[str, ...]) -> None:
     chosen = settings(
         COMMON, max_examples=100, derandomize=True, database=None, phases=[Phase.generate]
     )
     with pytest.raises(AssertionError):
-        _live(engine, moves, chosen)
+        _live(engine, moves, chosen, often)
