@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet
-from tests.journeys.holding import Ambush
+from tests.journeys.holding import AT_COMMIT, Ambush
 from tests.journeys.providing import ONE_ATTEMPT, declare_providers
 from tests.journeys.tooling import MAX_STEPS, declare_fakes, declare_tools, install_tools
 from tests.servers import copied_database
@@ -116,6 +117,28 @@ def ambush(doom: Path) -> Iterator[Ambush]:
     """What holds workers of the doomed fleet."""
     with Ambush(doom) as ambush:
         yield ambush
+
+
+@pytest.fixture(scope="session")
+def _pair(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("pair")
+    with (
+        copied_database(postgres) as database_url,
+        Valkey(folder / "valkey", fast=True) as valkey,
+        Fleet(database_url, valkey.url, folder) as fleet,
+    ):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(AT_COMMIT)
+        yield fleet.start(apis=2, workers=1)
+
+
+@pytest.fixture
+def paired_fleet(_pair: Fleet) -> Fleet:
+    """Two API processes, which a test may kill, and a worker; a test may hold their commits."""
+    _pair.apis[:] = [api for api in _pair.apis if api.alive()]
+    while len(_pair.apis) < 2:
+        _pair.start_api()
+    return _pair
 
 
 @pytest.fixture(scope="session")

@@ -108,13 +108,7 @@ class Fleet:
     workers: list[Process] = field(default_factory=list[Process])
 
     def __enter__(self) -> Self:
-        ensure = [sys.executable, "-m", "api.admin", "keys", "ensure"]
-        subprocess.run(
-            [*ensure, "--owner", "alice", "--role", "user"],
-            input=self.key.encode(),
-            env=self._environment({}),
-            check=True,
-        )
+        self.manage_keys("ensure", "--owner", "alice", "--role", "user", said=self.key)
         return self
 
     def __exit__(
@@ -127,6 +121,18 @@ class Fleet:
             for process in [*self.apis, *self.workers]:
                 all_of_them.callback(process.popen.wait)
                 all_of_them.callback(process.popen.kill)
+
+    def manage_keys(self, *arguments: str, said: str = "") -> str:
+        """Run the command for keys; return what it says."""
+        done = subprocess.run(
+            [sys.executable, "-m", "api.admin", "keys", *arguments],
+            input=said,
+            env=self._environment({}),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
 
     def start_api(self) -> Process:
         """Start an API process and wait until it is ready."""

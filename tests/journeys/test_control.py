@@ -11,6 +11,14 @@ from tests.journeys.fleet import Fleet, eventually
 from tests.journeys.replay import Replay, text_of
 from tests.journeys.scripts import say, script, slowly
 from tests.journeys.sse import Stream
+from tests.journeys.tooling import ASK, NEXT, answer, asking, call
+
+STAGES = {
+    "waiting": "turn_end",
+    "backing off": "retry",
+    "paused": "action_required",
+    "failed": "error",
+}
 
 
 def _slow_chat(fleet: Fleet, times: int = 100) -> str:
@@ -180,17 +188,21 @@ def test_an_archived_chat_accepts_nothing_until_it_is_back(fleet: Fleet) -> None
     assert fleet.send(chat["id"], "hello?")["status"] == "pending"
 
 
-@pytest.mark.parametrize("stage", ["waiting", "running", "backing off", "queued"])
+@pytest.mark.parametrize(
+    "stage", ["waiting", "running", "backing off", "queued", "paused", "failed"]
+)
 def test_a_deleted_chat_is_gone_and_its_streams_end(fleet: Fleet, stage: str) -> None:
     content = {
         "waiting": script(say("one")),
         "backing off": script({"fail": {"status": 503, "retry_after": 60}}),
+        "paused": asking("c1"),
+        "failed": script({"fail": {"status": 400, "type": "no", "message": "no"}}),
     }.get(stage, script(slowly("tick ", 100, 0.05)))
-    chat = fleet.new_chat(content)
+    chat = fleet.new_chat(content, dynamic_tools=[ASK])
     if stage == "queued":
         fleet.send(chat["id"], "never answered")
     with _watch(fleet, chat["id"], "") as stream:
-        awaited = {"waiting": "turn_end", "backing off": "retry"}.get(stage, "message_part")
+        awaited = STAGES.get(stage, "message_part")
         stream.wait_for(awaited)
         assert fleet.call("DELETE", f"/v1/chats/{chat['id']}").status == 204
         stream.wait_for_end()
@@ -227,3 +239,32 @@ def test_the_queue_can_be_changed_while_it_waits(fleet: Fleet) -> None:
     assert answers[1:] == ["3", "2"]
     stored = [text_of(m["content"]) for m in fleet.transcript(chat_id)]
     assert len(stored) == 6
+
+
+@pytest.mark.parametrize("on_error", ["hold", "continue"])
+def test_a_failed_turn_holds_the_queue_unless_told_to_go_on(fleet: Fleet, on_error: str) -> None:
+    failure = {"fail": {"status": 400, "type": "no", "message": "no"}}
+    content = script(call("ask", "c1"), NEXT, failure)
+    chat = fleet.new_chat(content, on_error=on_error, dynamic_tools=[ASK])
+    assert fleet.turn(chat["id"], chat["turn_id"])["status"] == "requires_action"
+    queued = fleet.send(chat["id"], script(say("after it")))
+    rests = "waiting" if on_error == "continue" else "error"
+    with _watch(fleet, chat["id"], "") as stream:
+        stream.wait_for("status")
+        assert answer(fleet, chat["id"], {"c1": 1}).status == 202
+        stream.wait_for("status", lambda data: data["status"] == rests)
+        replay = Replay().take_all(stream.events)
+    fleet.check_agrees(chat["id"], replay)
+    failed = (chat["turn_id"], "failed")
+    if on_error == "continue":
+        assert replay.ended_turns == [failed, (queued["turn_id"], "finished")]
+        return
+    assert replay.ended_turns == [failed]
+    assert [item["turn_id"] for item in replay.queue] == [queued["turn_id"]]
+    # The next message goes on with what has waited longer.
+    last = fleet.send(chat["id"], script(say("last")))
+    assert last["queued_message"]
+    with _watch(fleet, chat["id"], f"?until=turn:{last['turn_id']}") as stream:
+        stream.wait_for_end()
+    rows = [row for row in fleet.transcript(chat["id"]) if row["role"] == "assistant"]
+    assert [text_of(row["content"]) for row in rows] == ["", "after it", "last"]

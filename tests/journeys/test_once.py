@@ -6,44 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from local.postgres import Postgres
-from local.valkey import Valkey
 from tests.journeys.fleet import Answer, Fleet
-from tests.journeys.holding import AT_COMMIT, held_commit, held_row, wait_for_waiting
+from tests.journeys.holding import held_commit, held_row, wait_for_waiting
 from tests.journeys.replay import Replay
 from tests.journeys.scripts import say, script, wait
 from tests.journeys.sse import Stream
 from tests.journeys.tooling import start_asking
-from tests.servers import copied_database
 
 GONE = (http.client.RemoteDisconnected, ConnectionResetError)
 
 
-@pytest.fixture(scope="module")
-def pair(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Two API processes and a worker."""
-    folder = tmp_path_factory.mktemp("pair")
-    with (
-        copied_database(postgres) as database_url,
-        Valkey(folder / "valkey", fast=True) as valkey,
-        Fleet(database_url, valkey.url, folder) as fleet,
-    ):
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute(AT_COMMIT)
-        yield fleet.start(apis=2, workers=1)
-
-
 @pytest.fixture
-def fleet(pair: Fleet) -> Fleet:
-    """The same, with both API processes alive."""
-    pair.apis[:] = [api for api in pair.apis if api.alive()]
-    while len(pair.apis) < 2:
-        pair.start_api()
-    return pair
+def fleet(paired_fleet: Fleet) -> Fleet:
+    return paired_fleet
 
 
 @pytest.fixture

@@ -168,6 +168,16 @@ def test_a_deleted_chat_stays_gone(hold: Hold, point: CrashPoint, dies: bool) ->
 
 
 @MOSTLY_GOES_ON
+def test_a_chat_that_is_deleted_while_it_is_interrupted_stays_gone(hold: Hold, dies: bool) -> None:
+    turn = hold(STREAMED)
+    assert turn.scene.interrupt() == "interrupting"
+    assert turn.scene.fleet.call("DELETE", turn.scene.path).status == 204
+    turn.end(dies=dies)
+    assert turn.scene.stream.wait_for_end()[-1].name == "chat_deleted"
+    assert turn.scene.fleet.call("GET", turn.scene.path).status == 404
+
+
+@MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", [BEGUN, SETTLING, SETTLED])
 def test_only_a_chat_that_rests_is_archived(hold: Hold, point: CrashPoint, dies: bool) -> None:
     turn = hold(point)
