@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.journeys.fleet import Fleet, eventually
+from tests.journeys.holding import Ambush
+from tests.journeys.scripts import say, script
 from tests.journeys.tooling import (
     TELL,
     call,
@@ -118,6 +120,37 @@ def test_a_tool_that_may_not_run_again_does_not(
     assert len(lines(trace)) == (0 if point is CrashPoint.CLAIMED else 1)
     [part] = results_of(fleet, chat["id"])
     assert part["result"].startswith("Outcome unknown")
+
+
+@pytest.mark.parametrize(
+    ("point", "effects", "says"),
+    [
+        pytest.param(CrashPoint.CLAIMED, 0, "Outcome unknown", marks=pytest.mark.slow),
+        (CrashPoint.RAN, 1, "Outcome unknown"),
+        pytest.param(CrashPoint.RECORDED, 1, "1", marks=pytest.mark.slow),
+    ],
+)
+def test_a_tool_run_is_stopped_by_a_person_and_then_its_worker_dies(
+    fleet: Fleet, ambush: Ambush, tmp_path: Path, point: CrashPoint, effects: int, says: str
+) -> None:
+    trace = tmp_path / "trace"
+    chat = fleet.new_chat(script(say("first")))
+    assert _end_of(fleet, chat)["status"] == "finished"
+    ambush.lay(point, chat["id"])
+    sent = fleet.send(chat["id"], calls(call("count", "c1", trace=str(trace)), call("tell", "c2")))
+    held = ambush.wait(fleet)
+    new = fleet.send(chat["id"], script(say("new")), busy_behavior="interrupt")
+    assert new["status"] == "interrupting"
+    held.die()
+    stopped = _end_of(fleet, {**chat, "turn_id": sent["turn_id"]})
+    assert stopped["status"] == "interrupted"
+    assert stopped["time"]["tools"] > 0
+    assert _end_of(fleet, {**chat, "turn_id": new["turn_id"]})["status"] == "finished"
+    check_paired(fleet, chat["id"])
+    counted, told = results_of(fleet, chat["id"])
+    assert str(counted["result"]).startswith(says)
+    assert told["is_error"]
+    assert len(lines(trace)) == effects
 
 
 def test_the_model_is_asked_once_though_the_worker_dies(fleet: Fleet, doom: Path) -> None:
