@@ -175,6 +175,12 @@ def test_what_goes_wrong_is_a_result_and_never_a_failed_turn(
     assert "a secret" not in json.dumps(tool_fleet.transcript(chat["id"]))
 
 
+def test_the_log_says_in_whose_chat_a_tool_failed(tool_fleet: Fleet) -> None:
+    chat, _ = _play(tool_fleet, calls(call("misbehave", "c", how="raise")))
+    failed = [line for line in tool_fleet.logs().splitlines() if "tool.failed" in line]
+    assert [line for line in failed if chat["id"] in line and "misbehave" in line]
+
+
 @pytest.mark.parametrize(
     ("how", "result"),
     [

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.chats.drive.begin import Begun
 from shared.chats.drive.commit import Committed
@@ -58,7 +58,9 @@ def run_tools(
         labels=chat.labels,
         model=chat.model,
     )
-    attempt = Attempt(deps=deps.tools, about=about, ledger=ledger)
+    # Neither the loop nor the threads of tools know of whose delivery they are.
+    tools = replace(deps.tools, log=deps.tools.log.bind(chat_id=str(chat.id)))
+    attempt = Attempt(deps=tools, about=about, ledger=ledger)
     try:
         return deps.loop.run(_run(deps, lease, at, attempt, calls, known))
     except CancelledError:
@@ -84,7 +86,7 @@ async def _run(
     try:
         for index, result in {**calls.refused, **known}.items():
             show(index, result)
-        ran = await _stoppable(deps, lease, Runner(deps.tools, attempt, show), calls)
+        ran = await _stoppable(deps, lease, Runner(attempt.deps, attempt, show), calls)
         await writer.flush()
     except BaseException:
         writer.close()
