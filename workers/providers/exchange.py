@@ -68,9 +68,14 @@ async def read_answer(
 
 
 def _map(received: list[SseEvent], answer: Answer) -> list[StreamEvent]:
+    """Map events; nothing that comes after the terminal one can spoil the answer."""
     events: list[StreamEvent] = []
     for event in received:
-        events += answer.take(event)
+        try:
+            events += answer.take(event)
+        except (ProviderError, TransportFailed):
+            if not answer.complete:
+                raise
     return events
 
 
@@ -85,7 +90,7 @@ async def _drain(
         async with asyncio.timeout(seconds):
             async for chunk in chunks:
                 _map(decoder.feed(chunk), answer)
-    except (*TRANSPORT_ERRORS, SseError, ProviderError, TransportFailed):
+    except (*TRANSPORT_ERRORS, SseError):
         return
 
 

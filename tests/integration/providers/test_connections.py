@@ -9,6 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from shared.chats.types import TextPart
+from shared.config.dialect import Dialect
 from shared.errors.classify import classify
 from shared.errors.kinds import (
     ErrorKind,
@@ -17,7 +18,10 @@ from shared.errors.kinds import (
     StreamTruncated,
     TransportFailed,
 )
+from tests.fakes.anthropic_server import AnthropicEncoder
+from tests.fakes.openai_server import OpenAIEncoder
 from tests.fakes.process import FakeModels
+from tests.fakes.wire import Wire
 from tests.integration.providers.playing import (
     KEY,
     Speaker,
@@ -30,6 +34,7 @@ from tests.integration.providers.playing import (
 )
 from tests.unit.providers.prompts import prompt
 from workers.providers.base import Provider, StreamEvent, TextDelta
+from workers.providers.script_steps import Say
 
 CLOSED_SECONDS = 0.05
 CALL: JsonValue = {"name": "add", "args": {"x": 1}, "id": "c1"}
@@ -143,6 +148,16 @@ def test_a_connection_reset_before_the_answer_is_a_failure_of_the_transport(
     with pytest.raises(TransportFailed) as caught:
         speaker.answer(script(wire={"reset": True}))
     assert caught.value.phase == "headers"
+
+
+@pytest.mark.parametrize("tail", ['data: {"error": {"message": "late"}}', "data: {oops"])
+def test_what_comes_in_one_piece_with_the_end_does_not_matter(speaker: Speaker, tail: str) -> None:
+    anthropic = speaker.dialect is Dialect.ANTHROPIC
+    encoder = AnthropicEncoder("m") if anthropic else OpenAIEncoder("m", Wire())
+    whole = encoder.start() + encoder.step(Say("a")) + encoder.end()
+    events = speaker.answer(script(wire={"body": f"{whole.decode()}{tail}\n\n"}))
+    assert parts_of(events) == [TextPart(text="a")]
+    finish_of(events)
 
 
 def test_a_refused_connection_is_a_failure_to_connect(speaker: Speaker) -> None:
