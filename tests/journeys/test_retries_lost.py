@@ -151,6 +151,20 @@ def test_a_retry_that_is_delivered_again_and_again_is_made_once(site: Site) -> N
     dispatcher.close()
 
 
+def test_a_person_can_lead_a_chat_away_from_a_provider_that_is_down(site: Site) -> None:
+    fleet = site.fleet
+    chat = fleet.new_chat(script(say("after all")), model="gpt-refused")
+    with fleet.stream(f"/v1/chats/{chat['id']}/stream?until=idle") as stream:
+        retry = stream.wait_for("retry")
+        fleet.ask("PATCH", f"/v1/chats/{chat['id']}", {"model": "claude"})
+        replay = Replay().take_all(stream.wait_for_end())
+    assert (retry.data["kind"], retry.data["provider"]) == ("timeout", "gpt-refused")
+    fleet.check_agrees(chat["id"], replay)
+    assert replay.ended_turns == [(chat["turn_id"], "finished")]
+    [_, answer] = fleet.transcript(chat["id"])
+    assert (answer["model"], answer["content"][0]["text"]) == ("claude", "after all")
+
+
 def test_the_cap_ends_the_turn_and_each_retry_is_counted_before_it_is_told(site: Site) -> None:
     cases = [(model, *fault) for model in MODELS for fault in FAULTS.items()]
     all_at_once([partial(_check_capped, site.fleet, *case) for case in cases])
