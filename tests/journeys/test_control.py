@@ -84,9 +84,12 @@ def test_an_interrupt_ends_a_backoff_at_once(fleet: Fleet) -> None:
     with _watch(fleet, chat["id"]) as stream:
         retry = stream.wait_for("retry")
         assert retry.data["delay_ms"] == 60_000
+        before = fleet.metric(fleet.apis[0], "stepwell_turns_total")
         answer = _interrupt(fleet, chat["id"])
         replay = Replay().take_all(stream.wait_for_end())
     assert answer["status"] == "waiting"
+    # Who ends a turn counts it.
+    assert fleet.metric(fleet.apis[0], "stepwell_turns_total") == before + 1
     fleet.check_agrees(chat["id"], replay)
     assert [status for _, status in replay.ended_turns] == ["interrupted"]
 
