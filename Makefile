@@ -26,7 +26,7 @@ run: $(RUNTIME) ## Start everything on this machine; Ctrl-C stops it
 	@exec $(PYTHON) -m local
 
 test: $(DEV) ## Run the tests
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
 
 soak: $(DEV) ## Run the long forms of the tests that have one
 	$(PYTHON) -m pytest -m slow -s $(ARGS)

@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.scheduling"]
 
 # `--hypothesis-profile=deep`
 settings.register_profile("deep", max_examples=2_000, deadline=None)
