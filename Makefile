@@ -17,7 +17,7 @@ PYTHON3 ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.
 	&& { echo $$name; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak chaos check lock
+.PHONY: help run test soak chaos bench check lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ soak: $(DEV) ## Run the long forms of the tests that have one
 
 chaos: $(DEV) ## Let everything fail at random for three minutes; ARGS="--seed N --seconds S" or --restarts
 	$(PYTHON) -m tests.chaos $(ARGS)
+
+bench: $(DEV) ## Measure speed and memory against floors; ARGS="--quick" or "--only hop"
+	$(PYTHON) -m benchmarks --json bench.json $(ARGS)
 
 check: $(DEV) ## Check format, style, types and imports
 	$(VENV)/bin/ruff format --check .
