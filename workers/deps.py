@@ -13,6 +13,8 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from uuid_utils.compat import uuid7
 
 from shared.chats.change import Limits
@@ -39,11 +41,16 @@ from workers.steps.deps import StepDeps
 from workers.steps.guard import Patience
 from workers.steps.outcome import Outcome
 from workers.steps.run import run_step
-from workers.steps.settle import Settler
+from workers.steps.settle import Settler, is_passing
 from workers.steps.timers import LoopTimers, TimerName, Timers
 from workers.sweep import Sweeper
 from workers.tools.deps import ToolDeps
 from workers.traffic import Traffic
+
+START_SECONDS: Final = 30.0
+"""How long a worker that starts waits for PostgreSQL before it gives up with what is wrong."""
+
+START_AGAIN_SECONDS: Final = 0.5
 
 TOOL_GRACE_SECONDS: Final = 1.0
 """How long tools that are told to stop are waited for: a person waits for what was said."""
@@ -117,8 +124,20 @@ class WorkerDeps:
         )
         self._traffic = traffic
         self._step = self._make_step(traffic)
-        self._renewal.start()
+        self._register()
         self._sweeper.start()
+
+    def _register(self) -> None:
+        """Register, and wait for a database that is on its way, as after a power cut."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self._renewal.start()
+            except (DBAPIError, PoolTimeout) as error:
+                if not is_passing(error) or time.monotonic() >= deadline:
+                    raise
+                _log.warning("worker.waits_for_postgresql", problem=str(error).splitlines()[0])
+            time.sleep(START_AGAIN_SECONDS)
 
     def run_step(self, chat_id: ChatId) -> Outcome:
         """Take one step; called from many task threads at once."""

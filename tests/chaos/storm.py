@@ -65,6 +65,7 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
         over.set()
         for one in freezing:
             one.join()
+        site.wait_until_whole()
         crowd.wait()
         turns = sum(len(client.turns) for client in crowd.clients)
         told(f"{turns} turns of {len(crowd.clients)} chats have ended")

@@ -91,9 +91,10 @@ def test_chats_that_back_off_hold_nothing(site: Site) -> None:
     chats = all_at_once([partial(_begin_to_wait, fleet, content, "gpt")] * MANY)
     assert fleet.rows("SELECT 1 FROM chats WHERE lease_id IS NOT NULL") == []
     assert fleet.metric(worker, "stepwell_chats") == 0
-    # A connection without a request is kept for the next one: no more than ever streamed at once.
+    # A connection without a request is kept for the next one; one may be opened while another is
+    # on its way back.
     open_now = [one for one in site.models.connections() if one.closed is None]
-    assert len(open_now) <= THREADS
+    assert len(open_now) <= 2 * THREADS
     waiting = fleet.metric(fleet.apis[0], "stepwell_pending_chats", state="backing_off")
     assert waiting == MANY
     assert fleet.metric(fleet.apis[0], "stepwell_oldest_pending_age_seconds") == 0

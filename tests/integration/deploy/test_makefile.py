@@ -46,6 +46,7 @@ def test_help_is_what_make_does_by_default() -> None:
         "test",
         "soak",
         "chaos",
+        "bench",
         "check",
         "lock",
     ]
