@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Engine,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from shared.chats.drive.fence import Fence
 from shared.chats.states import Status
@@ -97,7 +107,17 @@ def mark_own_dead(engine: Engine, worker_id: WorkerId) -> None:
 
 def mark_silent(connection: Connection, *, death: timedelta) -> int:
     """Mark every worker dead that has not renewed itself for so long."""
-    return _mark(connection, workers.c.renewed_at < func.clock_timestamp() - death)
+    return _mark(connection, is_silent(death))
+
+
+def is_silent(death: timedelta | BindParameter[timedelta]) -> ColumnElement[bool]:
+    """Return the condition of a worker that lives and has not renewed itself for so long."""
+    return workers.c.dead_at.is_(None) & (workers.c.renewed_at < func.clock_timestamp() - death)
+
+
+def is_forgotten() -> ColumnElement[bool]:
+    """Return the condition of a worker that died long ago."""
+    return workers.c.dead_at < func.clock_timestamp() - _FORGET_AFTER
 
 
 def forget_dead(connection: Connection) -> None:
@@ -105,7 +125,7 @@ def forget_dead(connection: Connection) -> None:
     holding = select(chats.c.worker_id).where(chats.c.lease_id.is_not(None))
     connection.execute(
         delete(workers).where(
-            workers.c.dead_at < func.clock_timestamp() - _FORGET_AFTER,
+            is_forgotten(),
             workers.c.id.not_in(holding),
         )
     )
