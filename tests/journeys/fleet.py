@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from local.ports import random_free
 from local.process import Command, spawn
 from local.server import Server
 from tests.journeys.replay import Replay
 from tests.journeys.sse import Stream
+from tests.ports import free_port
 
 START_SECONDS = 90.0
 POLL_SECONDS = 0.02
@@ -262,13 +262,13 @@ class Fleet:
 
     def spawn_api(self) -> Process:
         """Start an API process and do not wait for it."""
-        port = random_free()
+        port = free_port()
         self.apis.append(self._spawn("api", {"STEPWELL_PORT": str(port)}, port))
         return self.apis[-1]
 
     def spawn_worker(self, settings: dict[str, str]) -> Process:
         """Start a worker process and do not wait for it."""
-        port = random_free()
+        port = free_port()
         own = {"STEPWELL_WORKER_METRICS_PORT": str(port), **settings}
         self.workers.append(self._spawn(self.worker_module, own, port))
         return self.workers[-1]
