@@ -97,7 +97,11 @@ def test_json_under_its_names_is_taken(alice: Client, kind: str) -> None:
 
 def test_content_may_have_twenty_mebibytes(alice: Client) -> None:
     frame = len(b'{"content":""}')
-    assert _post(alice, b'{"content":"' + b"a" * (LARGE - frame) + b'"}').status == 201
+    largest = b'{"content":"' + b"a" * (LARGE - frame) + b'"}'
+    reply = _post(alice, largest)
+    if reply.status == 503:  # it takes seconds on a busy machine, and a client comes again
+        reply = _post(alice, largest)
+    assert reply.status == 201
     reply = _post(alice, b'{"content":"' + b"a" * (LARGE - frame + 1) + b'"}')
     assert (reply.status, reply.code) == (413, "too_large")
 
