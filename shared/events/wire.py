@@ -148,7 +148,8 @@ def _int(value: JsonValue) -> int:
 
 def _dump(value: JsonObject) -> bytes:
     try:
-        return orjson.dumps(value)
+        # A copy, for entries are kept: what orjson returns holds on to a buffer of 4 KB or more.
+        return b"%b" % orjson.dumps(value)
     except TypeError:
         # Half a surrogate pair, cut by a model, or an integer of more than 64 bits: a part that
         # can't be written as it is must not stop the step.

@@ -1,3 +1,5 @@
+import sys
+import tracemalloc
 from datetime import UTC, datetime
 
 import orjson
@@ -51,6 +53,17 @@ def test_an_entry_survives_the_way_through_redis(delta: Delta) -> None:
 def test_a_merged_entry_keeps_its_first_number() -> None:
     merged = entry(TextPart(text="ab"), seq=7, first_seq=4)
     assert decode_entry(encode_entry(merged)) == merged
+
+
+def test_an_encoded_entry_holds_no_more_memory_than_it_says() -> None:
+    entries = [entry(TextPart(text=f"{number} words")) for number in range(100)]
+    tracemalloc.start()
+    try:
+        kept = [encode_entry(one) for one in entries]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * sum(map(sys.getsizeof, kept))
 
 
 def test_a_batch_is_made_of_encoded_entries() -> None:
