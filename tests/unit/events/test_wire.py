@@ -63,7 +63,8 @@ def test_an_encoded_entry_holds_no_more_memory_than_it_says() -> None:
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 1.5 * sum(map(sys.getsizeof, kept))
+    # Python's free lists take their part; a buffer of orjson's would be forty times as much.
+    assert held < 4 * sum(map(sys.getsizeof, kept))
 
 
 def test_a_batch_is_made_of_encoded_entries() -> None:
