@@ -15,7 +15,7 @@ from shared.chats.machine import ChatMachine
 from shared.chats.states import Status
 from shared.chats.types import ChatId, Episode, Part
 from shared.chats.workers import Held
-from shared.events.buffer import recover_parts
+from shared.events.buffer import seal_episode
 from shared.events.errors import BufferUnavailable
 from workers.steps.interrupt import partial_rows
 
@@ -73,7 +73,7 @@ class Recovery:
     def _said(self, held: Held) -> tuple[Part, ...]:
         episode = Episode(history_version=held.fence.history_version, attempt=held.attempt)
         try:
-            return recover_parts(self.redis, held.chat_id, episode)
+            return seal_episode(self.redis, held.chat_id, episode)
         except BufferUnavailable as error:
             self.log.warning("recovery.parts_lost", chat_id=str(held.chat_id), error=str(error))
             return ()

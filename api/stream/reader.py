@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from shared.chats.stream_view import Since, StreamView, read_versions, read_view
 from shared.chats.types import ChatId, Episode
-from shared.events.buffer import read_episode_async
+from shared.events.buffer import read_episode
 from shared.events.types import PartEntry
 
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ class Reader:
 
     async def parts(self, chat_id: ChatId, episode: Episode) -> Sequence[PartEntry]:
         """Return the buffer of an episode, from 1 on. Raises `BufferUnavailable`."""
-        return await read_episode_async(self._redis, chat_id, episode)
+        return await read_episode(self._redis, chat_id, episode)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -21,7 +21,7 @@ class Pipeline(Protocol):
         """Add a command."""
         ...
 
-    def execute(self) -> list[object]:
+    def execute(self, raise_on_error: bool = True) -> list[object]:
         """Send all, return the answers in their order; raise the first one that is an error."""
         ...
 
@@ -70,9 +70,9 @@ def send_command(redis: Redis, *words: str | bytes | int) -> object:
     return cast(object, redis.execute_command(*words))  # pyright: ignore[reportUnknownMemberType]  # **options are untyped
 
 
-def open_async_pipeline(redis: AsyncRedis, *, transaction: bool = False) -> AsyncPipeline:
-    """Start a pipeline; `transaction` makes it all or nothing."""
-    return cast(AsyncPipeline, redis.pipeline(transaction=transaction))  # pyright: ignore[reportUnknownMemberType]  # as above
+def open_async_pipeline(redis: AsyncRedis) -> AsyncPipeline:
+    """Start a non-transactional pipeline."""
+    return cast(AsyncPipeline, redis.pipeline(transaction=False))  # pyright: ignore[reportUnknownMemberType]  # as above
 
 
 class RawConnection(Protocol):

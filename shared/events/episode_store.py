@@ -1,23 +1,25 @@
-"""Writes episodes to Redis: one round trip for all, and one for each buffer to make anew."""
+"""Writes episodes to Redis: one round trip for all."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
 from redis.asyncio import Redis as AsyncRedis
-from redis.exceptions import ResponseError
 
 from shared.events.commands import (
+    Taken,
     accepted,
     add_discard,
     add_flush,
     add_renewal,
-    add_rewrite,
     read_flush,
 )
-from shared.events.connection import AsyncPipeline, open_async_pipeline
-from shared.events.episode import Cap, Flush, Stored
+from shared.events.connection import open_async_pipeline
+from shared.events.episode import Cap, Flush
 from shared.events.writer import Ending, EpisodeWriter
+
+_log = structlog.stdlib.get_logger()
 
 
 class Recorder(Protocol):
@@ -40,16 +42,6 @@ class FlushSettings:
     first_retry: float = 0.2
     last_retry: float = 2.0
     cap: Cap = field(default_factory=Cap)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    """A flush on its way; `anew` False = its buffer should have been made anew and was not."""
-
-    writer: EpisodeWriter
-    flush: Flush
-    anew: bool
-    discarded: bool
 
 
 class EpisodeStore:
@@ -76,55 +68,43 @@ class EpisodeStore:
 
         Raises one of `REDIS_ERRORS` when Redis is away: then nothing is known of any of them.
         """
-        prepared = [(writer, *(await self._prepare(writer))) for writer in batch]
+        void = [writer for writer in batch if writer.ending is Ending.DISCARDED]
+        flushes = [(writer, self._take(writer)) for writer in batch if writer not in void]
         pipeline = open_async_pipeline(self._redis)
-        written = [self._add(pipeline, *one) for one in prepared]
+        for writer in void:
+            add_discard(pipeline, writer)
         for writer in idle:
             add_renewal(pipeline, writer, self._settings.buffer_ttl)
+        for number, (writer, flush) in enumerate(flushes):
+            add_flush(pipeline, writer, flush, self._ttl(writer), known=number > 0)
         answers = iter(await pipeline.execute(raise_on_error=False))
-        for one in written:
-            self._note(one, answers)
+        for _ in void:
+            next(answers)
         for writer in idle:
             if not accepted(next(answers)):
                 writer.state.lost_buffer()
+        for writer, flush in flushes:
+            self._note(writer, flush, read_flush(answers))
 
-    async def _prepare(self, writer: EpisodeWriter) -> tuple[Flush, bool]:
+    def _take(self, writer: EpisodeWriter) -> Flush:
         flush = writer.state.take(rewrite=self._clock() >= writer.retry_rewrite_at)
         if writer.state.dropped:
             self._recorder.stream_buffer_dropped(writer.state.dropped)
             writer.state.dropped = 0
-        if flush.rewrite is None:
-            return flush, True
-        anew = await self._rewrite(writer, flush.rewrite)
-        if not anew:
-            writer.retry_rewrite_at = self._clock() + self._settings.last_retry
-        return flush, anew
+        return flush
 
-    async def _rewrite(self, writer: EpisodeWriter, entries: tuple[Stored, ...]) -> bool:
-        pipeline = open_async_pipeline(self._redis, transaction=True)
-        add_rewrite(pipeline, writer, entries, self._settings.buffer_ttl)
-        try:
-            answers = await pipeline.execute(raise_on_error=False)
-        except ResponseError:
-            return False  # Redis is there and unwilling: full, for example
-        return all(accepted(answer) for answer in answers[1:])
+    def _ttl(self, writer: EpisodeWriter) -> int:
+        closed = writer.ending is Ending.CLOSED
+        return self._settings.closed_ttl if closed else self._settings.buffer_ttl
 
-    def _add(
-        self, pipeline: AsyncPipeline, writer: EpisodeWriter, flush: Flush, anew: bool
-    ) -> _Written:
-        discarded = writer.ending is Ending.DISCARDED
-        if discarded:
-            add_discard(pipeline, writer)
-        else:
-            closed = writer.ending is Ending.CLOSED
-            ttl = self._settings.closed_ttl if closed else self._settings.buffer_ttl
-            add_flush(pipeline, writer, flush, ttl)
-        return _Written(writer=writer, flush=flush, anew=anew, discarded=discarded)
-
-    def _note(self, one: _Written, answers: Iterator[object]) -> None:
-        if one.discarded:
-            next(answers)
+    def _note(self, writer: EpisodeWriter, flush: Flush, taken: Taken) -> None:
+        if taken is Taken.SEALED:
+            _log.info("episode.sealed", chat_id=str(writer.chat_id))
+            writer.seal()
             return
-        taken = read_flush(answers, one.flush)
-        one.writer.state.sent(one.flush, buffered=taken and one.anew)
-        one.writer.published()
+        buffered = taken is Taken.WHOLE
+        if flush.rewrite is not None and not buffered:
+            # Redis is there and unwilling: full, for example.
+            writer.retry_rewrite_at = self._clock() + self._settings.last_retry
+        writer.state.sent(flush, buffered=buffered)
+        writer.published()

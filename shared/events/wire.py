@@ -27,6 +27,12 @@ _T = TypeVar("_T")
 ENTRY_FIELD: Final = b"e"
 """The one field of an entry of an episode's stream."""
 
+SEAL_NUMBER: Final = "18446744073709551615-0"
+"""The entry that seals an episode's stream: no number of a part lies behind it."""
+
+SEAL_FIELD: Final = b"s"
+"""Its one field: whoever looks for entries does not see it."""
+
 _PRIVATE = "provider_metadata"
 
 

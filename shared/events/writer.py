@@ -18,6 +18,10 @@ class Ending(StrEnum):
     OPEN = "open"  # the step goes on
     CLOSED = "closed"  # its rows are committed: the buffer lives on for a minute
     DISCARDED = "discarded"  # the attempt is void: the buffer is emptied
+    SEALED = "sealed"  # somebody else has ended it with what is in the buffer
+
+
+_VOID = (Ending.DISCARDED, Ending.SEALED)
 
 
 class EpisodeWriter:
@@ -97,6 +101,8 @@ class EpisodeWriter:
         """
         if self.state.published >= self.state.last:
             return True
+        if self.ending is Ending.SEALED:
+            return False
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append((self.state.last, waiting))
         self._wake(self, True)
@@ -117,11 +123,17 @@ class EpisodeWriter:
             self.state.clear()
             self._end(Ending.DISCARDED)
 
+    def seal(self) -> None:
+        """Note that nothing more may go out: it would be shown and not be kept. For the flusher."""
+        self.state.clear()
+        self.ending = Ending.SEALED
+        self.published()
+
     def published(self) -> None:
         """Wake who waits in `flush` for what has gone out. For the flusher."""
         still: list[tuple[int, asyncio.Future[None]]] = []
         for last, waiting in self._waiting:
-            if last > self.state.published and self.ending is not Ending.DISCARDED:
+            if last > self.state.published and self.ending not in _VOID:
                 still.append((last, waiting))
             elif not waiting.done():
                 waiting.set_result(None)

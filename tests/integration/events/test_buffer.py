@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from shared.chats.types import ChatId, Episode, Role, TextPart
-from shared.events.buffer import read_episode, read_episode_async, recover_parts
+from shared.events.buffer import read_episode, seal_episode
 from shared.events.channels import parts_key
 from shared.events.connection import open_async_redis, open_pipeline, open_redis
 from shared.events.errors import BufferUnavailable
@@ -27,25 +27,52 @@ def write(redis: Redis, chat_id: ChatId, *written: tuple[int, int, str]) -> None
     pipeline.execute()
 
 
+def numbers(redis_url: str, chat_id: ChatId) -> list[int]:
+    async def scenario() -> list[int]:
+        async with open_async_redis(redis_url) as redis:
+            return [entry.seq for entry in await read_episode(redis, chat_id, EPISODE)]
+
+    return asyncio.run(scenario())
+
+
 def test_what_a_dead_worker_had_said_is_assembled(redis_url: str) -> None:
     chat_id = ChatId(uuid4())
     with open_redis(redis_url) as redis:
         write(redis, chat_id, (1, 4, "partial "), (5, 5, "answer"))
-        assert recover_parts(redis, chat_id, EPISODE) == (TextPart(text="partial answer"),)
+        assert seal_episode(redis, chat_id, EPISODE) == (TextPart(text="partial answer"),)
+
+
+def test_a_sealed_buffer_is_read_again_as_it_was(redis_url: str) -> None:
+    chat_id = ChatId(uuid4())
+    with open_redis(redis_url) as redis:
+        write(redis, chat_id, (1, 1, "a"), (2, 2, "b"))
+        said = seal_episode(redis, chat_id, EPISODE)
+        assert seal_episode(redis, chat_id, EPISODE) == said == (TextPart(text="ab"),)
+    assert numbers(redis_url, chat_id) == [1, 2]
+
+
+def test_a_seal_on_nothing_goes_away_in_time(redis_url: str) -> None:
+    chat_id = ChatId(uuid4())
+    with open_redis(redis_url) as redis:
+        assert seal_episode(redis, chat_id, EPISODE) == ()
+        assert 890 < int(str(redis.ttl(parts_key(chat_id, EPISODE)))) <= 900
+    assert numbers(redis_url, chat_id) == []
 
 
 def test_only_the_run_without_a_gap_counts(redis_url: str) -> None:
     chat_id = ChatId(uuid4())
     with open_redis(redis_url) as redis:
         write(redis, chat_id, (1, 1, "a"), (3, 3, "c"))
-        assert [entry.seq for entry in read_episode(redis, chat_id, EPISODE)] == [1]
+        assert numbers(redis_url, chat_id) == [1]
+        assert seal_episode(redis, chat_id, EPISODE) == (TextPart(text="a"),)
 
 
 def test_a_buffer_without_its_beginning_is_nothing(redis_url: str) -> None:
     chat_id = ChatId(uuid4())
     with open_redis(redis_url) as redis:
         write(redis, chat_id, (2, 2, "b"))
-        assert recover_parts(redis, chat_id, EPISODE) == ()
+        assert numbers(redis_url, chat_id) == []
+        assert seal_episode(redis, chat_id, EPISODE) == ()
 
 
 def test_an_entry_that_can_not_be_read_ends_the_run(redis_url: str) -> None:
@@ -56,21 +83,15 @@ def test_an_entry_that_can_not_be_read_ends_the_run(redis_url: str) -> None:
         pipeline.execute_command("XADD", parts_key(chat_id, EPISODE), "2-0", ENTRY_FIELD, b"?")
         pipeline.execute()
         write(redis, chat_id, (3, 3, "c"))
-        assert [entry.seq for entry in read_episode(redis, chat_id, EPISODE)] == [1]
+        assert numbers(redis_url, chat_id) == [1]
+        assert seal_episode(redis, chat_id, EPISODE) == (TextPart(text="a"),)
 
 
-def test_both_ways_of_reading_find_the_same(redis_url: str) -> None:
+def test_merged_entries_are_read_as_they_are(redis_url: str) -> None:
     chat_id = ChatId(uuid4())
-
-    async def scenario() -> tuple[PartEntry, ...]:
-        async with open_async_redis(redis_url) as redis:
-            return await read_episode_async(redis, chat_id, EPISODE)
-
     with open_redis(redis_url) as redis:
         write(redis, chat_id, (1, 1, "a"), (2, 5, "bcde"))
-        found = read_episode(redis, chat_id, EPISODE)
-    assert asyncio.run(scenario()) == found
-    assert [entry.seq for entry in found] == [1, 5]
+    assert numbers(redis_url, chat_id) == [1, 5]
 
 
 def test_a_redis_that_is_away_is_not_an_empty_buffer() -> None:
@@ -78,4 +99,4 @@ def test_a_redis_that_is_away_is_not_an_empty_buffer() -> None:
         unused.bind(("127.0.0.1", 0))
         redis = open_redis(f"redis://127.0.0.1:{unused.getsockname()[1]}/0")
         with pytest.raises(BufferUnavailable):
-            recover_parts(redis, ChatId(uuid4()), EPISODE)
+            seal_episode(redis, ChatId(uuid4()), EPISODE)

@@ -9,9 +9,9 @@ from redis.asyncio import Redis as AsyncRedis
 
 from local.valkey import Valkey
 from shared.chats.types import ChatId, Episode, ReasoningPart, Role, TextPart
-from shared.events.buffer import read_episode_async
+from shared.events.buffer import read_episode
 from shared.events.channels import parts_key
-from shared.events.connection import open_async_redis
+from shared.events.connection import open_async_pipeline, open_async_redis
 from shared.events.episode import Cap
 from shared.events.episode_store import FlushSettings
 from shared.events.flusher import Flusher
@@ -41,7 +41,12 @@ class Bench:
     dropped: Dropped
 
     async def buffered(self) -> list[PartEntry]:
-        return list(await read_episode_async(self.redis, self.chat_id, EPISODE))
+        return list(await read_episode(self.redis, self.chat_id, EPISODE))
+
+    async def limit_memory(self, bytes_: int) -> None:
+        pipeline = open_async_pipeline(self.redis)
+        pipeline.execute_command("CONFIG", "SET", "maxmemory", bytes_)
+        await pipeline.execute(raise_on_error=True)
 
     async def ttl(self) -> int:
         return await self.redis.ttl(parts_key(self.chat_id, EPISODE))
@@ -108,7 +113,7 @@ def test_all_chats_share_the_flush_and_keep_their_own_parts(redis_url: str) -> N
                     writer.add(0, SAID, text(f"{number}.{round_} "))
             assert all([await writer.flush(timeout=5) for writer in writers])
             for number, chat in enumerate(chats):
-                entries = await read_episode_async(bench.redis, chat, EPISODE)
+                entries = await read_episode(bench.redis, chat, EPISODE)
                 assert assemble(entries) == (text(f"{number}.0 {number}.1 {number}.2 "),)
 
     asyncio.run(scenario())
@@ -221,7 +226,7 @@ def test_a_killed_server_loses_nothing_of_a_running_episode(mortal: Valkey) -> N
             assert assemble(await bench.buffered()) == (text("before while after"),)
             # The other one wrote nothing meanwhile, and its buffer is back all the same.
             assert await other.flush(timeout=10)
-            [part] = assemble(await read_episode_async(bench.redis, other.chat_id, EPISODE))
+            [part] = assemble(await read_episode(bench.redis, other.chat_id, EPISODE))
             assert part == text("before ")
 
     asyncio.run(scenario())
@@ -240,5 +245,26 @@ def test_a_full_buffer_keeps_its_beginning_and_everything_is_published(redis_url
                 await heard.until(lambda one: len(one.entries) == 4)
             assert [one.seq for one in await bench.buffered()] == [1, 2]
             assert bench.dropped.count == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_full_server_publishes_still_and_deletes_nothing(mortal: Valkey) -> None:
+    async def scenario() -> None:
+        async with flushing(mortal.url, FlushSettings(last_retry=0.05)) as bench:
+            async with listening(mortal.url, bench.chat_id) as heard:
+                writer = bench.flusher.open(bench.chat_id, EPISODE)
+                writer.add(0, SAID, text("a"))
+                assert await writer.flush(timeout=5)
+                await bench.limit_memory(1)
+                for value in ("b", "c"):
+                    writer.add(0, SAID, text(value))
+                    assert await writer.flush(timeout=5)
+                await heard.until(partial(_heard, count=3))
+                assert assemble(await bench.buffered()) == (text("a"),)
+                await bench.limit_memory(0)
+                async with asyncio.timeout(10):
+                    while assemble(await bench.buffered()) != (text("abc"),):
+                        pass  # asking takes a round trip each time
 
     asyncio.run(scenario())

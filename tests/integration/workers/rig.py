@@ -16,9 +16,10 @@ from uuid_utils.compat import uuid7
 from shared.chats.states import Move
 from shared.chats.types import ChatId, Episode, WorkerId
 from shared.config.catalog import Catalog, Model
-from shared.events.buffer import recover_parts
+from shared.events.buffer import read_episode
 from shared.events.connection import open_async_redis, open_redis
 from shared.events.flusher import Flusher
+from shared.events.merge import assemble
 from shared.metrics.metrics import Metrics
 from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools
@@ -119,7 +120,8 @@ class Rig:
         return self.loop.submit(coro).result(WAIT_SECONDS)
 
     def parts(self, chat_id: ChatId, episode: Episode) -> tuple[object, ...]:
-        return recover_parts(self.redis, chat_id, episode)
+        entries = self.on_loop(read_episode(self.flusher_redis, chat_id, episode))
+        return assemble(entries)
 
     def with_deps(self, **changes: object) -> None:
         # dataclasses.replace knows the fields by name only.
