@@ -13,23 +13,22 @@ from workers.providers.base import PromptMessage
 def gather(messages: Sequence[PromptMessage]) -> list[PromptMessage]:
     """Return the messages with each answer's results together, right behind it."""
     gathered: list[PromptMessage] = []
-    places: dict[str, int] = {}
+    asked: tuple[Part, ...] = ()
     for message in messages:
-        last = gathered[-1] if gathered else None
         if not _has_results_only(message):
-            places = _places(message.parts)
+            asked = message.parts
             gathered.append(message)
-        elif last is not None and _has_results_only(last):
-            parts = (*last.parts, *message.parts)
-            gathered[-1] = replace(message, parts=_in_order(parts, places))
-        else:
-            gathered.append(replace(message, parts=_in_order(message.parts, places)))
+            continue
+        parts = message.parts
+        if gathered and _has_results_only(gathered[-1]):
+            parts = (*gathered.pop().parts, *parts)
+        gathered.append(replace(message, parts=_in_order(parts, _places(asked))))
     return gathered
 
 
 def _has_results_only(message: PromptMessage) -> bool:
-    results = all(isinstance(part, ToolResultPart) for part in message.parts)
-    return message.role is Role.TOOL and results
+    is_tools = message.role is Role.TOOL
+    return is_tools and all(isinstance(part, ToolResultPart) for part in message.parts)
 
 
 def _places(parts: Sequence[Part]) -> dict[str, int]:

@@ -3,8 +3,9 @@
 Ids are compared in order, not as a set: a provider may count its calls from one in every turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from shared.chats.types import Part, Role, ToolCallPart, ToolResultPart
 from workers.providers.base import PromptMessage
@@ -23,7 +24,10 @@ def pair(messages: Sequence[PromptMessage]) -> list[PromptMessage]:
     unpaired = _unpaired(messages)
     paired: list[PromptMessage] = []
     for number, message in enumerate(messages):
-        own = {place for at, place in unpaired if at == number}
+        own = unpaired.get(number)
+        if own is None:
+            paired.append(message)
+            continue
         kept, open_calls, orphans = _split(message.parts, own)
         if kept:
             paired.append(replace(message, parts=kept))
@@ -34,10 +38,10 @@ def pair(messages: Sequence[PromptMessage]) -> list[PromptMessage]:
     return paired
 
 
-def _unpaired(messages: Sequence[PromptMessage]) -> set[_Place]:
-    """Return where calls without a result and results without a call are: message, part."""
+def _unpaired(messages: Sequence[PromptMessage]) -> Mapping[int, set[int]]:
+    """Return where calls without a result and results without a call are: parts by message."""
     waiting: dict[str, list[_Place]] = {}
-    orphans: set[_Place] = set()
+    found: list[_Place] = []
     for number, message in enumerate(messages):
         for place, part in enumerate(message.parts):
             match part:
@@ -48,10 +52,13 @@ def _unpaired(messages: Sequence[PromptMessage]) -> set[_Place]:
                     if waiting.get(call_id):
                         waiting[call_id].pop()
                     else:
-                        orphans.add((number, place))
+                        found.append((number, place))
                 case _:
                     pass
-    return orphans.union(*waiting.values())
+    unpaired: dict[int, set[int]] = {}
+    for number, place in chain(found, *waiting.values()):
+        unpaired.setdefault(number, set()).add(place)
+    return unpaired
 
 
 def _split(
