@@ -9,7 +9,7 @@ from shared.chats.change import Change
 from shared.chats.ledger_store import RunKey, RunState, ToolRun
 from shared.chats.types import (
     ChatId,
-    Message,
+    Line,
     MessageId,
     NewMessage,
     Role,
@@ -45,7 +45,7 @@ class OpenCall:
         return RunKey(chat_id=chat_id, message_id=self.message_id, index=self.index)
 
 
-def open_calls(rows: Sequence[Message]) -> list[OpenCall]:
+def open_calls(rows: Sequence[Line]) -> list[OpenCall]:
     """Return the calls of these messages that have no result among them, in call order.
 
     A result answers the latest open call of its id: some models give the same ids again.

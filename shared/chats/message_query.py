@@ -21,7 +21,11 @@ def prompt() -> Executable:
     of_turn = turns.c.id == bindparam("turn", type_=turns.c.id.type)
     return (
         select(
-            messages,
+            # No more than a step needs: a history is long, and every column costs.
+            messages.c.id,
+            messages.c.turn_id,
+            messages.c.role,
+            messages.c.content,
             select(turns.c.steps).where(of_turn).scalar_subquery().label("turn_steps"),
             select(turns.c.chain_disabled).where(of_turn).scalar_subquery().label("turn_unchained"),
         )

@@ -1,16 +1,27 @@
 """Every statement that reads or writes the messages of a chat under its row lock."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    and_,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from shared.chats import codec, message_query
 from shared.chats.tables import messages
 from shared.chats.types import (
     ChatId,
+    Line,
     Message,
     MessageId,
     NewMessage,
@@ -23,13 +34,14 @@ from shared.chats.types import (
 _INSERT: Final = insert(messages).returning(messages.c.id)
 _INSERT_MANY: Final = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
 _PROMPT: Final = message_query.prompt()
+_COUNTS: Final = tuple(field.name for field in fields(Usage))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """What the model may see, oldest first, and how far the turn has come that asks it."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Line, ...]
     steps: int
     chain_disabled: bool
 
@@ -52,7 +64,7 @@ def insert_messages(
 def _message_values(
     chat_id: ChatId, row: NewMessage, revision: int, now: datetime
 ) -> dict[str, object]:
-    usage = {name: None for name in asdict(Usage())} if row.usage is None else asdict(row.usage)
+    usage = {name: getattr(row.usage, name, None) for name in _COUNTS}
     return {
         "chat_id": chat_id,
         "turn_id": row.turn_id,
@@ -75,7 +87,7 @@ def read_message(row: RowMapping) -> Message:
     """Build a message from its row."""
     usage = None
     if row["input_tokens"] is not None:
-        usage = Usage(**{name: row[name] or 0 for name in asdict(Usage())})
+        usage = Usage(**{name: row[name] or 0 for name in _COUNTS})
     return Message(
         id=MessageId(row["id"]),
         chat_id=ChatId(row["chat_id"]),
@@ -98,11 +110,20 @@ def read_message(row: RowMapping) -> Message:
 def load_prompt(connection: Connection, chat_id: ChatId, turn_id: TurnId | None) -> Prompt:
     """Return what the model may see from the newest boundary on, and the turn's counts."""
     parameters = {"chat": chat_id, "turn": turn_id}
-    rows = connection.execute(_PROMPT, parameters).mappings().all()
+    rows = connection.execute(_PROMPT, parameters).all()
     return Prompt(
-        messages=tuple(read_message(row) for row in rows),
-        steps=(rows[0]["turn_steps"] or 0) if rows else 0,
-        chain_disabled=bool(rows and rows[0]["turn_unchained"]),
+        messages=tuple(_read_line(row) for row in rows),
+        steps=(rows[0].turn_steps or 0) if rows else 0,
+        chain_disabled=bool(rows and rows[0].turn_unchained),
+    )
+
+
+def _read_line(row: Row[Any]) -> Line:
+    return Line(
+        id=MessageId(row.id),
+        turn_id=row.turn_id,
+        role=Role(row.role),
+        content=codec.load_parts(row.content),
     )
 
 

@@ -139,14 +139,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A committed row of the history."""
+class Line:
+    """What a message says: as much of it as a step reads of a long history."""
 
     id: MessageId
-    chat_id: ChatId
     turn_id: TurnId | None
     role: Role
     content: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Line):
+    """A committed row of the history."""
+
+    chat_id: ChatId
     created_at: datetime
     revision: int
     visibility: Visibility = Visibility.BOTH

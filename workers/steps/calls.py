@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.chats.calls import error_result
 from shared.chats.drive.ledger import arguments_hash
-from shared.chats.types import Message, NewMessage, Role, ToolCallPart, ToolResultPart, TurnId
+from shared.chats.types import Line, NewMessage, Role, ToolCallPart, ToolResultPart, TurnId
 from shared.errors.kinds import ErrorKind, Failure
 from shared.tools.schema import BadArguments
 from workers.steps.offer import Offer
@@ -67,7 +67,7 @@ def sort_calls(asked: Mapping[int, ToolCallPart], offer: Offer, now: datetime) -
     return Sorted(asked=asked, to_run=tuple(to_run), refused=refused, dynamic=dynamic)
 
 
-def find_loop(history: Sequence[Message], asked: Mapping[int, ToolCallPart]) -> Failure | None:
+def find_loop(history: Sequence[Line], asked: Mapping[int, ToolCallPart]) -> Failure | None:
     """Return why the turn has to end: a call that all its last answers made, this one included.
 
     `history` has the turn's messages. The same call twice in one answer counts once: a model may

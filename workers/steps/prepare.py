@@ -8,7 +8,7 @@ from typing import cast
 from shared.chats.types import (
     JsonObject,
     JsonValue,
-    Message,
+    Line,
     Part,
     ReasoningPart,
     TextPart,
@@ -27,7 +27,7 @@ def prepare(
     *,
     model: Model,
     system: str | None,
-    history: Sequence[Message],
+    history: Sequence[Line],
     tools: Sequence[ToolSpec] = (),
     attempt: int,
 ) -> Request:

@@ -14,7 +14,7 @@ from shared.chats.ledger_store import RunKey, ToolRun
 from shared.chats.record import Chat
 from shared.chats.states import Move, Status
 from shared.chats.store import LockedForBegin
-from shared.chats.types import ChatError, LeaseId, Message, WorkerId
+from shared.chats.types import ChatError, LeaseId, Line, WorkerId
 
 EARLY = timedelta(milliseconds=250)
 """How far ahead of its time a chat may begin."""
@@ -34,7 +34,7 @@ class Begun:
     fence: Fence
     queued_seconds: float
     chat: Chat
-    messages: tuple[Message, ...]
+    messages: tuple[Line, ...]
     steps: int
     chain_disabled: bool
     waiting: tuple[OpenCall, ...] = ()
