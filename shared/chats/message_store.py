@@ -3,19 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    RowMapping,
-    and_,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select, update
 
 from shared.chats import codec, message_query
 from shared.chats.tables import messages
@@ -30,11 +20,12 @@ from shared.chats.types import (
     Usage,
     Visibility,
 )
+from shared.db.statement import Row, Statement
 
-_INSERT: Final = insert(messages).returning(messages.c.id)
+_INSERT: Final = Statement(message_query.insert_one())
 _INSERT_MANY: Final = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
-_PROMPT: Final = message_query.prompt()
 _COUNTS: Final = tuple(field.name for field in fields(Usage))
+_PROMPT: Final = Statement(message_query.prompt())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +48,7 @@ def insert_messages(
     """Insert messages in their order and return their ids, which rise."""
     values = [_message_values(chat_id, row, revision, now) for row in rows]
     if len(values) == 1:  # nearly always, and several cost twice as much
-        return [MessageId(connection.execute(_INSERT, values[0]).scalar_one())]
+        return [MessageId(_INSERT.one(connection, values[0])["id"])]
     return [MessageId(id_) for id_ in connection.execute(_INSERT_MANY, values).scalars()]
 
 
@@ -83,7 +74,7 @@ def _message_values(
     }
 
 
-def read_message(row: RowMapping) -> Message:
+def read_message(row: Row | RowMapping) -> Message:
     """Build a message from its row."""
     usage = None
     if row["input_tokens"] is not None:
@@ -110,20 +101,20 @@ def read_message(row: RowMapping) -> Message:
 def load_prompt(connection: Connection, chat_id: ChatId, turn_id: TurnId | None) -> Prompt:
     """Return what the model may see from the newest boundary on, and the turn's counts."""
     parameters = {"chat": chat_id, "turn": turn_id}
-    rows = connection.execute(_PROMPT, parameters).all()
+    rows = _PROMPT.all(connection, parameters)
     return Prompt(
         messages=tuple(_read_line(row) for row in rows),
-        steps=(rows[0].turn_steps or 0) if rows else 0,
-        chain_disabled=bool(rows and rows[0].turn_unchained),
+        steps=(rows[0]["turn_steps"] or 0) if rows else 0,
+        chain_disabled=bool(rows and rows[0]["turn_unchained"]),
     )
 
 
-def _read_line(row: Row[Any]) -> Line:
+def _read_line(row: Row) -> Line:
     return Line(
-        id=MessageId(row.id),
-        turn_id=row.turn_id,
-        role=Role(row.role),
-        content=codec.load_parts(row.content),
+        id=MessageId(row["id"]),
+        turn_id=row["turn_id"],
+        role=Role(row["role"]),
+        content=codec.load_parts(row["content"]),
     )
 
 

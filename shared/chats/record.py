@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any, Final, cast
 
 from sqlalchemy import RowMapping
 
@@ -97,9 +98,13 @@ class Chat:
         self.lease_id = self.worker_id = self.interrupting_since = None
 
 
+_NAMES: Final = tuple(field.name for field in fields(Chat))
+_VALUES: Final = attrgetter(*_NAMES)
+
+
 def read_chat(row: RowMapping | Mapping[str, Any]) -> Chat:
     """Build a chat from its row."""
-    values = {field.name: row[field.name] for field in fields(Chat)}
+    values = {name: row[name] for name in _NAMES}
     values["status"] = Status(row["status"])
     values["on_error"] = OnError(row["on_error"])
     values["dynamic_tools"] = tuple(codec.load_tool(tool) for tool in row["dynamic_tools"])
@@ -114,16 +119,17 @@ def read_chat(row: RowMapping | Mapping[str, Any]) -> Chat:
 
 def changes(before: Chat, after: Chat) -> dict[str, object]:
     """Return the columns that differ, as they are stored."""
+    old, new = _VALUES(before), _VALUES(after)
     return {
-        field.name: _stored(getattr(after, field.name))
-        for field in fields(Chat)
-        if getattr(after, field.name) != getattr(before, field.name)
+        name: _stored(value)
+        for name, was, value in zip(_NAMES, old, new, strict=True)
+        if value is not was and value != was
     }
 
 
 def columns(chat: Chat) -> dict[str, object]:
     """Return every column, as it is stored: for the insert."""
-    return {field.name: _stored(getattr(chat, field.name)) for field in fields(Chat)}
+    return {name: _stored(value) for name, value in zip(_NAMES, _VALUES(chat), strict=True)}
 
 
 def _stored(value: object) -> object:

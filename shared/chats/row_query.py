@@ -1,5 +1,6 @@
 """The statements that lock and write a chat's row, made once: building one costs much."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,6 @@ from sqlalchemy import (
     Executable,
     Interval,
     Table,
-    Update,
     bindparam,
     func,
     insert,
@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from shared.chats.states import ENDED
 from shared.chats.tables import chats, turns, workers
+from shared.db.statement import Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,21 @@ def _locking() -> Any:
     )
 
 
+def insert_chat(*, without: Collection[str]) -> Executable:
+    """Return the statement that inserts a chat, `without` the columns that the database fills."""
+    names = [column.name for column in chats.c if column.name not in without]
+    values = {name: _bound(chats, name, name) for name in names}
+    return insert(chats).values(values).returning(chats.c.created_at)
+
+
+def insert_turn() -> Executable:
+    """Return the statement that inserts a turn that waits or is active."""
+    names = ("id", "chat_id", "status", "created_at")
+    return insert(turns).values({name: _bound(turns, name, name) for name in names})
+
+
 @lru_cache(maxsize=1024)
-def write(names: tuple[str, ...], shapes: tuple[TurnShape, ...]) -> Update:
+def write(names: tuple[str, ...], shapes: tuple[TurnShape, ...]) -> Statement:
     """Return the statement that writes these columns of `chat` and of its turns.
 
     Its parameters are those of `chat_parameter` and `turn_parameter`.
@@ -79,7 +93,7 @@ def write(names: tuple[str, ...], shapes: tuple[TurnShape, ...]) -> Update:
     )
     for number, shape in enumerate(shapes):
         statement = statement.add_cte(_write_turn(number, shape).cte(f"turn_{number}"))
-    return statement
+    return Statement(statement)
 
 
 def chat_parameter(name: str) -> str:
@@ -105,7 +119,7 @@ def _write_turn(number: int, shape: TurnShape) -> Any:
     statement = update(turns).where(which).values(values)
     if shape.ends:
         # An ended turn keeps its outcome.
-        statement = statement.where(turns.c.status.not_in(ENDED))
+        statement = statement.where(*(turns.c.status != status for status in sorted(ENDED)))
     return statement.returning(turns.c.id)
 
 

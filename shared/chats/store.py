@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from shared.chats import row_query
@@ -19,17 +19,18 @@ from shared.chats.types import (
     TurnId,
     WorkerId,
 )
+from shared.db.statement import Statement
 
 ONE_MORE: Final = object()
 """The value of a turn's `steps` after one more."""
 
 _KEY_CONSTRAINT = "chats_owner_key_key"
 
-_LOCK: Final = row_query.lock()
-_LOCK_FOR_BEGIN: Final = row_query.lock_for_begin()
-_INSERT: Final = insert(chats).returning(chats.c.created_at)
+_LOCK: Final = Statement(row_query.lock())
+_LOCK_FOR_BEGIN: Final = Statement(row_query.lock_for_begin())
 _TIMES: Final = frozenset({"created_at", "updated_at", "phase_since"})  # now() by default
-_INSERT_TURN: Final = insert(turns)
+_INSERT: Final = Statement(row_query.insert_chat(without=_TIMES))
+_INSERT_TURN: Final = Statement(row_query.insert_turn())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class LockedForBegin:
 
 def lock_chat(connection: Connection, chat_id: ChatId) -> Locked:
     """Lock the row. Raise `ChatNotFound`."""
-    row = connection.execute(_LOCK, {"chat": chat_id}).mappings().first()
+    row = _LOCK.first(connection, {"chat": chat_id})
     if row is None:
         raise ChatNotFound
     return Locked(chat=read_chat(row), now=row["now"])
@@ -62,7 +63,7 @@ def lock_for_begin(
 ) -> LockedForBegin:
     """Lock the row and, against being declared dead meanwhile, the own worker's row."""
     parameters = {"chat": chat_id, "worker": worker_id, "death": death}
-    row = connection.execute(_LOCK_FOR_BEGIN, parameters).mappings().first()
+    row = _LOCK_FOR_BEGIN.first(connection, parameters)
     if row is None:
         raise ChatNotFound
     return LockedForBegin(
@@ -79,7 +80,7 @@ def insert_chat(connection: Connection, chat: Chat) -> datetime:
     """
     values = {name: value for name, value in columns(chat).items() if name not in _TIMES}
     try:
-        return connection.execute(_INSERT, values).scalar_one()
+        return _INSERT.one(connection, values)["created_at"]
     except IntegrityError as error:
         if _KEY_CONSTRAINT in str(error.orig):
             raise KeyTaken(key=chat.key or "") from None
@@ -114,7 +115,7 @@ def write(
         shapes.append(shape)
         parameters |= {row_query.turn_parameter(number, n): v for n, v in bound.items()}
         parameters[row_query.turn_parameter(number, "id")] = turn_id
-    connection.execute(row_query.write(tuple(changed), tuple(shapes)), parameters)
+    row_query.write(tuple(changed), tuple(shapes)).run(connection, parameters)
 
 
 def insert_turn(
@@ -127,7 +128,7 @@ def insert_turn(
 ) -> None:
     """Insert a turn."""
     values = {"id": turn_id, "chat_id": chat_id, "status": status.value, "created_at": now}
-    connection.execute(_INSERT_TURN, values)
+    _INSERT_TURN.run(connection, values)
 
 
 def turn_created_at(connection: Connection, turn_id: TurnId) -> datetime:

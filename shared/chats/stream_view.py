@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
 from shared.chats import codec, stream_query
 from shared.chats.message_store import read_message
@@ -22,10 +22,11 @@ from shared.chats.types import (
     QueuedMessage,
     TurnId,
 )
+from shared.db.statement import Row, Statement
 
-_FROM_ID: Final = stream_query.from_id()
-_FROM_NEWEST: Final = stream_query.from_newest()
-_FROM_TURN: Final = stream_query.from_turn()
+_FROM_ID: Final = Statement(stream_query.from_id())
+_FROM_NEWEST: Final = Statement(stream_query.from_newest())
+_FROM_TURN: Final = Statement(stream_query.from_turn())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +106,11 @@ def read_view(connection: Connection, chat_id: ChatId, since: Since) -> StreamVi
         "turn": since.turn,
     }
     if since.from_turn:
-        result = connection.execute(_FROM_TURN, parameters)
+        row = _FROM_TURN.first(connection, parameters)
     elif since.newest is not None:
-        result = connection.execute(_FROM_NEWEST, {**parameters, "newest": since.newest})
+        row = _FROM_NEWEST.first(connection, {**parameters, "newest": since.newest})
     else:
-        result = connection.execute(_FROM_ID, {**parameters, "first": since.message + 1})
-    row = result.mappings().first()
+        row = _FROM_ID.first(connection, {**parameters, "first": since.message + 1})
     return None if row is None else _view(row, since)
 
 
@@ -120,7 +120,7 @@ def read_versions(connection: Connection, chat_ids: Sequence[ChatId]) -> dict[Ch
     return {ChatId(row.id): row.snapshot_version for row in connection.execute(statement)}
 
 
-def _view(row: RowMapping, since: Since) -> StreamView:
+def _view(row: Row, since: Since) -> StreamView:
     messages = tuple(_message(one) for one in row["messages"] or ())
     turns = [_outcome(one) for one in row["turn"] or ()]
     return StreamView(
@@ -144,8 +144,7 @@ def _message(row: Mapping[str, Any]) -> Message:
         "turn_id": None if row["turn_id"] is None else UUID(row["turn_id"]),
         "created_at": datetime.fromisoformat(row["created_at"]),
     }
-    # A row that came as JSON, with the types put right: the same mapping for all it is asked.
-    return read_message(cast(RowMapping, values))
+    return read_message(values)
 
 
 def _queued(row: Mapping[str, Any]) -> QueuedMessage:

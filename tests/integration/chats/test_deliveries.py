@@ -1,12 +1,10 @@
 """A delivery is a wake-up: what it begins, what it only acknowledges, and what that costs."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
 from shared.chats import workers
@@ -19,21 +17,7 @@ from shared.chats.states import Status
 from shared.chats.types import BusyBehavior, ChatId, Role
 from tests.chats import PASSING, Bench, answer, open_bench
 from tests.integration.chats.standing import put
-
-
-@contextmanager
-def _statements(engine: Engine) -> Generator[list[str]]:
-    """Collect what is sent between BEGIN and COMMIT."""
-    seen: list[str] = []
-
-    def note(*args: object) -> None:
-        seen.append(str(args[2]))
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+from tests.statements import statements
 
 
 def _back_off(bench: Bench, seconds: float) -> ChatId:
@@ -81,7 +65,7 @@ def test_a_doubled_delivery_finds_nothing_to_do(bench: Bench) -> None:
 
 def test_a_delivery_that_finds_nothing_writes_nothing(bench: Bench) -> None:
     standing = put(bench, Status.WAITING)
-    with _statements(bench.engine) as seen:
+    with statements(bench.engine) as seen:
         bench.deliver(standing.chat_id)
     assert len(seen) == 1
     assert seen[0].lstrip().upper().startswith(("SELECT", "WITH"))
@@ -152,33 +136,33 @@ def test_a_worker_that_is_late_but_not_marked_begins_again_after_its_renewal(
     strict.begin(chat_id)
 
 
-def test_a_begin_takes_three_statements(bench: Bench) -> None:
+def test_a_begin_takes_threestatements(bench: Bench) -> None:
     standing = put(bench, Status.WAITING)
     bench.say(standing.chat_id, "more")
-    with _statements(bench.engine) as seen:
+    with statements(bench.engine) as seen:
         bench.begin(standing.chat_id)
     assert len(seen) <= 3, seen
 
 
-def test_a_settle_takes_three_statements(bench: Bench) -> None:
+def test_a_settle_takes_threestatements(bench: Bench) -> None:
     standing = put(bench, Status.RUNNING)
     rows = tuple(answer(f"{number}", turn_id=standing.turn_id) for number in range(3))
-    with _statements(bench.engine) as seen:
+    with statements(bench.engine) as seen:
         bench.settle(standing.chat_id, standing.fence, Finish(rows=rows))
     assert len(seen) <= 3, seen
 
 
-def test_a_recorded_retry_takes_two_statements(bench: Bench) -> None:
+def test_a_recorded_retry_takes_twostatements(bench: Bench) -> None:
     standing = put(bench, Status.RUNNING)
-    with _statements(bench.engine) as seen:
+    with statements(bench.engine) as seen:
         bench.settle(standing.chat_id, standing.fence, Failed(failure=PASSING))
     assert len(seen) <= 2, seen
 
 
-def test_an_interruption_settles_in_three_statements(bench: Bench) -> None:
+def test_an_interruption_settles_in_threestatements(bench: Bench) -> None:
     standing = put(bench, Status.INTERRUPTING)
     rows = (answer(turn_id=standing.turn_id),)
-    with _statements(bench.engine) as seen:
+    with statements(bench.engine) as seen:
         bench.settle(standing.chat_id, standing.fence, Finish(rows=rows))
     assert len(seen) <= 3, seen
 

@@ -7,7 +7,7 @@ from threading import enumerate as enumerate_threads
 
 import pytest
 from redis import Redis
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
 from shared.chats.admit.control import interrupt
@@ -17,6 +17,7 @@ from shared.chats.states import Status
 from shared.chats.types import ChatId, LeaseId
 from tests.chats import Bench, open_bench
 from tests.integration.workers.watch import PERIOD_SECONDS, Watch, open_watch, worker_row
+from tests.statements import before_each_statement
 from workers.leases import CancelReason, Lease
 
 
@@ -211,16 +212,16 @@ def test_the_thread_renews_until_it_is_stopped_and_survives_an_outage(
 ) -> None:
     renewed, failed = Event(), Event()
 
-    def note(*args: object) -> None:
-        if "UPDATE workers" in str(args[2]):
+    def note(statement: str) -> None:
+        if "UPDATE workers" in statement:
             if not failed.is_set():
                 failed.set()
                 raise ConnectionError("an outage")
             renewed.set()
 
     watch = open_watch(bench, own_engine, redis, period_seconds=0.01)
-    event.listen(own_engine, "before_cursor_execute", note)
-    watch.renewal.start()
-    assert renewed.wait(20)
-    watch.close()
+    with before_each_statement(own_engine, note):
+        watch.renewal.start()
+        assert renewed.wait(20)
+        watch.close()
     assert not any(thread.name == "renewal" for thread in enumerate_threads())

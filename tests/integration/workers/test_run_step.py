@@ -14,6 +14,7 @@ from shared.chats.types import ChatId, Episode, TextPart, Usage, WorkerId
 from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated
 from tests.chats import PASSING, register_worker
 from tests.integration.workers.rig import MODEL, Rig
+from tests.statements import before_each_statement
 from workers.leases import CancelReason
 from workers.providers.base import Finish, FinishReason, TextDelta
 from workers.steps.outcome import RetryLater, Settled, Stale
@@ -70,10 +71,9 @@ def test_the_lease_is_tentative_before_the_begin_and_confirmed_after(rig: Rig) -
     def look(*_: object) -> None:
         seen.append((len(rig.deps.leases.all()), len(rig.deps.leases.confirmed())))
 
-    event.listen(rig.bench.engine, "before_cursor_execute", look)
-    step = rig.begin_step(chat_id)
-    rig.until_asked()
-    event.remove(rig.bench.engine, "before_cursor_execute", look)
+    with before_each_statement(rig.bench.engine, look):
+        step = rig.begin_step(chat_id)
+        rig.until_asked()
     assert set(seen) == {(1, 0)}
     [lease] = rig.deps.leases.confirmed()
     assert lease.id == rig.bench.chat(chat_id).lease_id

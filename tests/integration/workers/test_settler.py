@@ -15,6 +15,7 @@ from shared.chats.drive.settle import Ending, Failed, Finish, More, Result
 from shared.chats.states import Move, Status
 from shared.chats.types import ChatId, NewMessage, Usage
 from tests.chats import PASSING, Bench, answer, open_bench
+from tests.statements import before_each_statement
 from workers.steps.settle import Settler
 
 
@@ -124,9 +125,9 @@ def test_a_connection_that_the_server_ended_is_an_outage(bench: Bench) -> None:
     slept: list[float] = []
     ended: list[int] = []
 
-    def end(*args: object) -> None:
+    def end(statement: str) -> None:
         # Once, in the middle of the transaction, as a restart of the server does.
-        if "INSERT INTO messages" in str(args[2]) and not ended:
+        if "INSERT INTO messages" in statement and not ended:
             ended.append(1)
             with bench.engine.connect() as other:
                 other.exec_driver_sql(
@@ -134,9 +135,9 @@ def test_a_connection_that_the_server_ended_is_an_outage(bench: Bench) -> None:
                     " WHERE datname = current_database() AND state = 'idle in transaction'"
                 )
 
-    event.listen(bench.engine, "before_cursor_execute", end)
     result = Result(ending=Finish(rows=_rows(begun)))
-    updated = _settler(bench, slept).settle(chat_id, begun.fence, result)
+    with before_each_statement(bench.engine, end):
+        updated = _settler(bench, slept).settle(chat_id, begun.fence, result)
     assert updated is not None
     assert updated.value.move is Move.SETTLE_FINISH
     assert (ended, slept) == ([1], [0.1])
