@@ -20,6 +20,7 @@ import psycopg
 
 from local.process import Command, spawn
 from local.server import Server
+from tests.journeys.offspring import Offspring, fork
 from tests.journeys.replay import Replay
 from tests.journeys.sse import Stream
 from tests.ports import free_port
@@ -70,7 +71,7 @@ class Answer:
 class Process:
     """A child process with the port that it serves and the file that it logs to."""
 
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Offspring
     port: int
     log: Path
 
@@ -275,16 +276,10 @@ class Fleet:
 
     def _spawn(self, module: str, settings: dict[str, str], port: int) -> Process:
         log = self.folder / f"{module}-{port}.log"
-        command = Command(
-            argv=(sys.executable, "-m", module),
-            environment=self._environment(settings),
-            folder=Path.cwd(),
-            # A test run that is killed itself leaves nothing behind.
-            death_signal=signal.SIGKILL,
-            stop=(),
-        )
-        with log.open("ab") as file:
-            popen = spawn(command, file)
+        environment = self._environment(settings)
+        # An interpreter that imports from elsewhere has to be a new one.
+        new = "PYTHONPATH" in self.settings
+        popen = _start(module, environment, log) if new else fork(module, environment, log)
         return Process(popen, port, log)
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
@@ -308,3 +303,16 @@ class Fleet:
             return status == 200
 
         eventually(serves, f"{path} of {process.log.name}", seconds=START_SECONDS)
+
+
+def _start(module: str, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    command = Command(
+        argv=(sys.executable, "-m", module),
+        environment=environment,
+        folder=Path.cwd(),
+        # A test run that is killed itself leaves nothing behind.
+        death_signal=signal.SIGKILL,
+        stop=(),
+    )
+    with log.open("ab") as file:
+        return spawn(command, file)
