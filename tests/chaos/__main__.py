@@ -13,7 +13,8 @@ from tests.chaos.fault import RESTARTS
 from tests.chaos.site import APIS, WORKERS
 from tests.chaos.storm import Storm, blow
 from tests.chaos.supervised import SupervisedSite
-from tests.journeys.tooling import declare_tools
+from tests.fakes.process import FakeModels
+from tests.journeys.tooling import declare_fakes, declare_tools
 
 PATIENT = Manners(pace_seconds=0.1, patience_seconds=300, silence_seconds=25)
 
@@ -40,10 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manners=PATIENT,
         faults=RESTARTS if asked.restarts else (),
     )
-    with tempfile.TemporaryDirectory(prefix="stepwell-chaos-") as name:
+    with tempfile.TemporaryDirectory(prefix="stepwell-chaos-") as name, FakeModels() as models:
         folder = Path(name)
         folder.chmod(0o711)  # PostgreSQL may run as another user and has to pass
-        site = SupervisedSite(folder, declare_tools(folder))
+        config = declare_tools(folder)
+        declare_fakes(config, models)
+        site = SupervisedSite(folder, config)
         try:
             wrong = blow(site, storm, folder, lambda line: print(line, flush=True))
         finally:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from tests.chaos.client import Client, Turn
-from tests.chaos.scene import INPUT, ONCE, OUTPUT, Line
+from tests.chaos.scene import INPUT, ONCE, OUTPUT, Line, numbers_in, words_of
 from tests.chaos.stored import Stored, StoredMessage, StoredTurn, load
 from tests.journeys.fleet import Fleet
 from tests.journeys.replay import text_of
@@ -56,12 +56,16 @@ def _of_chat(client: Client, stored: Stored) -> Iterator[str]:
 
 def _of_turn(turn: Turn, row: StoredTurn, messages: Sequence[StoredMessage]) -> Iterator[str]:
     line = turn.line
-    said = "".join(text_of(message.content) for message in messages if message.role == "assistant")
+    texts = [text_of(message.content) for message in messages if message.role == "assistant"]
+    said = "".join(words_of(text) for text in texts)
     used = [message.usage for message in messages if any(message.usage)]
     if row.status not in ENDED:
         yield f"it is {row.status}"
     if row.status != line.outcome and not turn.disturbed:
         yield f"it is {row.status}, and nobody came between: {row.error}"
+    mixed = [text for text in texts if len(numbers_in(text)) > 1]
+    if mixed:
+        yield f"an answer is put together from several: {mixed}"
     if not line.answer.startswith(said):
         yield f"{said!r} is no part of {line.answer!r}"
     # One that has been edited away has no messages any more.

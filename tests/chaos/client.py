@@ -12,6 +12,9 @@ from tests.chaos.scene import Author, Line
 from tests.chaos.view import View
 from tests.journeys.tooling import ASK
 
+MODEL = "openai-chat"
+"""Of the fake server, which tells one answer from the other."""
+
 CUT_IN = 1 / 150
 """How probable it is after an event that the client loses its own connection."""
 
@@ -32,7 +35,7 @@ class Turn:
 class Client:
     """One chat from its creation to its last turn."""
 
-    def __init__(self, door: Door, author: Author, name: str, *, model: str) -> None:
+    def __init__(self, door: Door, author: Author, name: str) -> None:
         """Take the name, which is the chat's label, and the dice of the author."""
         self.name = name
         self.view = View()
@@ -43,7 +46,6 @@ class Client:
         self._door = door
         self.author = author
         self.dice: random.Random = author.dice
-        self._model = model
         self._changed = asyncio.Event()
         self._answered: set[str] = set()
 
@@ -93,7 +95,7 @@ class Client:
     async def _create(self, line: Line) -> dict[str, Any]:
         body = {
             "content": line.content,
-            "model": self._model,
+            "model": MODEL,
             "labels": {"client": self.name},
             "dynamic_tools": [ASK],
         }

@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.crowd import Crowd, Manners
 from tests.chaos.site import OwnSite, own_site
 from tests.fakes.process import FakeModels
-from tests.journeys.tooling import declare_tools
+from tests.journeys.tooling import declare_fakes, declare_tools
 
 BRISK = Manners(pace_seconds=0.03, patience_seconds=60, silence_seconds=4)
 """For a fleet whose times are at a tenth."""
@@ -16,7 +16,7 @@ BRISK = Manners(pace_seconds=0.03, patience_seconds=60, silence_seconds=4)
 
 @pytest.fixture(scope="session")
 def fake_models() -> Iterator[FakeModels]:
-    """A model server that counts how often it is asked."""
+    """A model server that says which request it answers."""
     with FakeModels() as models:
         yield models
 
@@ -27,14 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, fake_models: FakeModels) -> I
 
     def declare(folder: Path) -> Path:
         path = declare_tools(folder)
-        path.write_text(
-            path.read_text() + "[providers.fake]\n"
-            'dialect = "openai-chat"\n'
-            f'base_url = "{fake_models.openai_url}"\n'
-            'api_key = "key"\n'
-            "[models.fake]\n"
-            'provider = "fake"\n'
-        )
+        declare_fakes(path, fake_models)
         return path
 
     with own_site(tmp_path_factory.mktemp("site"), declare) as started:

@@ -80,7 +80,6 @@ class Crowd:
         next_scene: Next,
         dice: random.Random,
         *,
-        model: str = "scripted",
         heirs: bool = False,
     ) -> None:
         """Let so many clients begin; each has dice of its own, so that none disturbs another.
@@ -89,7 +88,7 @@ class Crowd:
         """
         for _ in range(count):
             own = random.Random(dice.random())
-            line = self._line(next_scene, own, model, heirs=heirs)
+            line = self._line(next_scene, own, heirs=heirs)
             self._lives.append(asyncio.run_coroutine_threadsafe(line, self._loop))
 
     def wait(self) -> None:
@@ -98,15 +97,13 @@ class Crowd:
             life.result()
         self._lives.clear()
 
-    async def _line(
-        self, next_scene: Next, dice: random.Random, model: str, *, heirs: bool
-    ) -> None:
+    async def _line(self, next_scene: Next, dice: random.Random, *, heirs: bool) -> None:
         """Let one live after the other."""
         idle = False
         while not idle:
             name = f"{next(self._numbers)}"
             author = Author(dice, self._folder, name, pace=self._manners.pace_seconds)
-            client = Person(self._door, author, name, model=model)
+            client = Person(self._door, author, name)
             self.clients.append(client)
             await self._live(client, next_scene, dice)
             if not client.turns:

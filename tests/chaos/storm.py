@@ -63,15 +63,18 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
             told(fault.name)
             fault.happen(site, random.Random(dice.random()), scale=storm.scale)
         over.set()
+        told("it blows over")
         for one in freezing:
             one.join()
         site.wait_until_whole()
+        told("everything serves")
         crowd.wait()
         turns = sum(len(client.turns) for client in crowd.clients)
         told(f"{turns} turns of {len(crowd.clients)} chats have ended")
         wrong = [*crowd.failures, *check_clients(site.fleet, crowd.clients)]
         if not wrong:
             check_rest(site, connections=storm.connections)
+            told("everything is at rest")
     return wrong
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos.scene import numbers_in
 from tests.journeys.replay import Replay, text_of
 from tests.journeys.sse import Event
 
@@ -19,6 +20,7 @@ class View(Replay):
     calls: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     outcomes: dict[str, str] = field(default_factory=dict[str, str])
     recent: list[str] = field(default_factory=list[str])
+    _asked: int = 0
 
     def open(self, chat: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         """Begin with a chat as it was created, so that the stream tells all that comes after."""
@@ -30,12 +32,16 @@ class View(Replay):
         self.last_id = event.id or self.last_id
         self._note(event)
         super().take(event)
+        if event.name == "history_reset":
+            self._asked = 0  # the messages of earlier requests follow
         match event.name:
             case name if name in _RESETS:
                 # What follows may be the same episode's buffer, from its first part on.
                 self._episode = (*self._episode[:2], 0)
             case "message_part":
                 self.parts += 1
+                text = text_of([event.data["part"]])
+                self._asked = max(self._asked, *numbers_in(text), 0)
             case "message" if event.data["role"] == "assistant":
                 self._compare(event.data)
             case "action_required":
@@ -59,6 +65,9 @@ class View(Replay):
         said, previewed = text_of(message["content"]), self.previewed[int(message["id"])]
         if not said.startswith(previewed):
             self._fault(f"{previewed!r} was shown of {said!r}")
+        shown, self._asked = self._asked, 0
+        if min(numbers_in(said), default=shown) < shown:
+            self._fault(f"an answer to the request {shown} was shown before {said!r}")
 
     def _end(self, turn_id: str, status: str) -> None:
         # After a cut before the snapshot's last event it comes again, if the chat has moved on.

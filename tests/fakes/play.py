@@ -19,6 +19,9 @@ from workers.providers.script_steps import (
     Truncate,
 )
 
+ASK = "{ask}"
+"""Stands for the number of the request in the texts of a script that is `numbered`."""
+
 
 class FailNow(Exception):
     """The script fails at this point."""
@@ -59,6 +62,14 @@ async def send_play(
         return web.Response(body=body, content_type="application/json")
     await sender.send(opening + encoder.end())
     return await sender.end()
+
+
+def numbered(steps: Sequence[Step], number: int) -> Sequence[Step]:
+    """Return the steps with this number in their texts: no two answers are the same."""
+    return [
+        Say(step.text.replace(ASK, str(number))) if isinstance(step, Say) else step
+        for step in steps
+    ]
 
 
 def steps_to_send(asked: Asked, script: Script | None) -> Sequence[Step]:

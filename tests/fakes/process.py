@@ -8,11 +8,12 @@ from typing import Self
 
 from pydantic import TypeAdapter
 
-from tests.fakes.recorder import Connection, Seen
+from tests.fakes.recorder import Ask, Connection, Seen
 
 _ADMIN_SECONDS = 20.0  # longer than the server's own wait
 _STOP_SECONDS = 10.0
 _CONNECTIONS = TypeAdapter(list[Connection])
+_ASKS = TypeAdapter(list[Ask])
 _REQUESTS = TypeAdapter(list[Seen])
 _HELD = TypeAdapter(bool)
 
@@ -46,6 +47,10 @@ class FakeModels:
     def requests(self) -> list[Seen]:
         """Return the requests since the last `forget`, oldest first."""
         return _REQUESTS.validate_json(self._ask("requests"))
+
+    def asks(self) -> list[Ask]:
+        """Return what those requests wanted, without their bodies."""
+        return _ASKS.validate_json(self._ask("asks"))
 
     def connections(self) -> list[Connection]:
         """Return the connections that brought requests since the last `forget`."""

@@ -33,12 +33,26 @@ class Seen:
     sent: int = 0  # bytes of the answer's body
 
 
+@dataclass(slots=True)
+class Ask:
+    """What a request wanted: the text of the last user, answered after so many answers.
+
+    Its `number` is the request's; `complete` once its answer has gone out to its end.
+    """
+
+    number: int
+    text: str
+    answers: int
+    complete: bool = False
+
+
 class Recorder:
     """Everything since the start or the last `forget`; the numbers go on for ever."""
 
     def __init__(self) -> None:
         self._connections: dict[int, Connection] = {}
         self._requests: list[Seen] = []
+        self._asks: list[Ask] = []
         self._attempts: dict[str, int] = {}
         self._numbers = 0
         self._waiters: list[asyncio.Event] = []
@@ -69,6 +83,10 @@ class Recorder:
         self._notify()
         return seen
 
+    def ask(self, seen: Seen, text: str, answers: int) -> Ask:
+        self._asks.append(Ask(seen.number, text, answers))
+        return self._asks[-1]
+
     def attempt(self, key: str) -> int:
         """Count the tries under a key, from 0."""
         self._attempts[key] = self._attempts.get(key, -1) + 1
@@ -76,12 +94,16 @@ class Recorder:
 
     def forget(self) -> None:
         self._requests.clear()
+        self._asks.clear()
         self._attempts.clear()
         for number in [n for n, c in self._connections.items() if c.closed is not None]:
             del self._connections[number]
 
     def requests(self) -> list[JsonObject]:
         return [asdict(seen) for seen in self._requests]
+
+    def asks(self) -> list[JsonObject]:
+        return [asdict(ask) for ask in self._asks]
 
     def connections(self) -> list[JsonObject]:
         """Every connection that brought a request to a model; the admin's own are left out."""

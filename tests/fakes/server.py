@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.chats.types import JsonObject, JsonValue
 from tests.fakes.dialect import Asked, FakeDialect
-from tests.fakes.play import FailNow, send_play, steps_to_send
+from tests.fakes.play import FailNow, numbered, send_play, steps_to_send
 from tests.fakes.recorder import Connection, Recorder, Seen
 from tests.fakes.wire import Cut, Sender, Wire, reset
 from workers.providers.script import find_script
@@ -76,13 +76,16 @@ class FakeServer(web.Server):
         if wire.silent:
             await asyncio.get_running_loop().create_future()
         sender = Sender(request, wire, seen)
+        ask = self.recorder.ask(seen, asked.text, asked.answers)
         try:
             if wire.first_event:
                 await sender.send(b"data: " + b"x" * wire.first_event + b"\n\n")
             if wire.body is not None:
                 await sender.send(wire.body.encode("latin-1" if wire.latin1 else "utf-8"))
                 return await sender.end()
-            return await self._play(sender, dialect, asked, script, wire)
+            response = await self._play(sender, dialect, asked, script, wire)
+            ask.complete = True
+            return response
         except Cut:
             return web.Response()
 
@@ -96,6 +99,8 @@ class FakeServer(web.Server):
     ) -> web.StreamResponse:
         encoder = dialect.encoder(asked, wire)
         steps = steps_to_send(asked, script)
+        if wire.numbered:
+            steps = numbered(steps, sender.number)
         key = f"{script.key if script else ''}/{asked.key}/{asked.answers}/{asked.text}"
         attempt = self.recorder.attempt(key)
         try:
@@ -110,6 +115,8 @@ class FakeServer(web.Server):
         match request.path.removeprefix("/admin/"):
             case "requests":
                 return _json(self.recorder.requests())
+            case "asks":
+                return _json(self.recorder.asks())
             case "connections":
                 return _json(self.recorder.connections())
             case "forget":

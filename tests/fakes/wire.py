@@ -31,6 +31,7 @@ class Wire(BaseModel):
     reasoning_field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
     usage: bool = True
     done: bool = True  # the last line of a chat completion, [DONE]
+    numbered: bool = False  # put the number of the request for each `{ask}` in a text
 
 
 class Cut(Exception):
@@ -49,6 +50,10 @@ class Sender:
     @property
     def begun(self) -> bool:
         return self._response is not None
+
+    @property
+    def number(self) -> int:
+        return self._seen.number
 
     async def send(self, body: bytes) -> None:
         """Send more of the body; raises `Cut` when the cut is reached."""
