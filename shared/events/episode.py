@@ -1,5 +1,6 @@
 """What a worker keeps of an episode until its step settles: numbers, coalescing, the cap. Pure."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from shared.chats.types import ReasoningPart, Role, TextPart
@@ -16,10 +17,11 @@ _ROOM = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
-    """How much of an episode is kept."""
+    """How much of an episode its buffer takes, and how much of that lies here unmerged."""
 
     entries: int = 10_000
     bytes: int = 1024 * 1024
+    loose: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,9 @@ class EpisodeState:
     """The parts of one episode, from its first to its last.
 
     `add` numbers them, `take` gives out what is new, `sent` and `failed` say what became of it.
-    What was given out once never changes any more, it is only merged with its neighbours.
+    What was given out once never changes any more, it is only merged with its neighbours: here as
+    soon as it was published, for a delta of ten bytes takes 400 when it is kept by itself, and in
+    the buffer when that is made anew.
     """
 
     cap: Cap
@@ -70,6 +74,8 @@ class EpisodeState:
     pending_bytes: int = 0
     _attempted: int = 0
     _bytes: int = 0
+    _entries: int = 0
+    _folded: int = 0
     _rewrite: bool = False
     _full: bool = False
     _tight: bool = False
@@ -135,6 +141,7 @@ class EpisodeState:
             self.lost_buffer()
         elif flush.rewrite is not None:
             self._rewrite = False
+        self._fold()
 
     def lost_buffer(self) -> None:
         """Note that the buffer is gone, or not what it should be."""
@@ -152,7 +159,7 @@ class EpisodeState:
     def clear(self) -> None:
         """Forget everything."""
         self._pending, self._stored, self._unpublished = [], [], []
-        self.pending_bytes = self._bytes = 0
+        self.pending_bytes = self._bytes = self._entries = self._folded = 0
         self._rewrite = False
 
     def _seal(self) -> list[Stored]:
@@ -168,15 +175,17 @@ class EpisodeState:
             return []
         self._stored.extend(fresh)
         self._bytes += sum(len(one.data) for one in fresh)
+        self._entries += len(fresh)
         if self._over and not self._tight:
             self._compact()
             self._rewrite = True
             room = self._bytes <= self.cap.bytes * _ROOM
-            self._tight = not (room and len(self._stored) <= self.cap.entries * _ROOM)
+            self._tight = not (room and self._entries <= self.cap.entries * _ROOM)
         while self._over:
             self._full = True
             self.dropped += 1
             self._bytes -= len(self._stored.pop().data)
+            self._entries -= 1
         self._rewrite = self._rewrite and bool(self._stored)
         return [
             one for one in fresh if self._stored and one.entry.seq <= self._stored[-1].entry.seq
@@ -184,15 +193,23 @@ class EpisodeState:
 
     @property
     def _over(self) -> bool:
-        return self._bytes > self.cap.bytes or len(self._stored) > self.cap.entries
+        return self._bytes > self.cap.bytes or self._entries > self.cap.entries
 
     def _compact(self) -> None:
         """Merge, but not across the numbers at which a client may stand."""
-        entries = [one.entry for one in self._stored]
-        merged = merge(entries, keep={self.published, self._attempted})
-        unchanged = {one.entry.first_seq: one for one in self._stored}
-        self._stored = [_restore(entry, unchanged[entry.first_seq]) for entry in merged]
+        self._stored = _merged(self._stored, keep={self.published, self._attempted})
         self._bytes = sum(len(one.data) for one in self._stored)
+        self._entries = self._folded = len(self._stored)
+
+    def _fold(self) -> None:
+        """Merge here what was published, some at a time; the buffer is counted as it is.
+
+        Where a merging ends does not matter: `_compact` joins it with what follows.
+        """
+        enough = len(self._stored) - self._folded >= self.cap.loose
+        if enough and self._stored[-1].entry.seq <= self.published:
+            self._stored[self._folded :] = _merged(self._stored[self._folded :], keep=())
+            self._folded = len(self._stored)
 
 
 def _fits(growing: _Growing, index: int, role: Role, delta: Delta) -> bool:
@@ -209,6 +226,12 @@ def _store(growing: _Growing) -> Stored:
         delta=join(growing.deltas),
     )
     return Stored(entry=entry, data=encode_entry(entry))
+
+
+def _merged(stored: Sequence[Stored], *, keep: Collection[int]) -> list[Stored]:
+    entries = merge([one.entry for one in stored], keep=keep)
+    unchanged = {one.entry.first_seq: one for one in stored}
+    return [_restore(entry, unchanged[entry.first_seq]) for entry in entries]
 
 
 def _restore(entry: PartEntry, before: Stored) -> Stored:
