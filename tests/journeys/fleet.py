@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -291,16 +291,13 @@ class Fleet:
         def serves() -> bool:
             if not process.alive():
                 raise AssertionError(f"the process ended: {process.log.read_text()}")
-            try:
-                connection = http.client.HTTPConnection(
-                    urlsplit(process.base_url).netloc, timeout=5
-                )
-                connection.request("GET", path)
-                status = connection.getresponse().status
-                connection.close()
-            except OSError:
-                return False
-            return status == 200
+            place = urlsplit(process.base_url).netloc
+            with closing(http.client.HTTPConnection(place, timeout=5)) as connection:
+                try:
+                    connection.request("GET", path)
+                    return connection.getresponse().status == 200
+                except OSError:
+                    return False
 
         eventually(serves, f"{path} of {process.log.name}", seconds=START_SECONDS)
 
