@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from local.process import Command, spawn
 from local.server import Server
 from tests.journeys.offspring import Offspring, fork
 from tests.journeys.replay import Replay
@@ -276,11 +275,7 @@ class Fleet:
 
     def _spawn(self, module: str, settings: dict[str, str], port: int) -> Process:
         log = self.folder / f"{module}-{port}.log"
-        environment = self._environment(settings)
-        # An interpreter that imports from elsewhere has to be a new one.
-        new = "PYTHONPATH" in self.settings
-        popen = _start(module, environment, log) if new else fork(module, environment, log)
-        return Process(popen, port, log)
+        return Process(fork(module, self._environment(settings), log), port, log)
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if "STEPWELL" not in name}
@@ -300,16 +295,3 @@ class Fleet:
                     return False
 
         eventually(serves, f"{path} of {process.log.name}", seconds=START_SECONDS)
-
-
-def _start(module: str, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    command = Command(
-        argv=(sys.executable, "-m", module),
-        environment=environment,
-        folder=Path.cwd(),
-        # A test run that is killed itself leaves nothing behind.
-        death_signal=signal.SIGKILL,
-        stop=(),
-    )
-    with log.open("ab") as file:
-        return spawn(command, file)

@@ -40,6 +40,7 @@ IMPORTED: Final = (
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
+    "workers.providers.anthropic",
     "workers.providers.openai_chat",
     "workers.providers.scripted",
 )
@@ -93,6 +94,7 @@ def _become(log: int, *, module: str, environment: dict[str, str]) -> None:
     os.dup2(log, 2)
     os.close(log)
     sys.argv[1:] = []
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
