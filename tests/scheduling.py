@@ -15,7 +15,7 @@ from xdist.scheduler.loadfile import (  # pyright: ignore[reportMissingTypeStubs
 )
 
 SHARED = ("fleet", "tool_fleet")
-"""Fixtures of the whole run, in `tests/journeys/conftest.py`."""
+"""Fixtures of all journeys, in `tests/journeys/conftest.py`."""
 
 
 class ByFleet(LoadFileScheduling):

@@ -1,4 +1,4 @@
-"""Fixtures of journeys."""
+"""Fixtures of journeys: a fleet that many share ends with the last journey, not with the run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ import pytest
 from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.fakes.process import FakeModels
-from tests.journeys.fleet import Fleet
+from tests.journeys.fleet import CALM, Fleet
 from tests.journeys.holding import AT_COMMIT, Ambush
 from tests.journeys.providing import ONE_ATTEMPT, declare_providers
 from tests.journeys.tooling import MAX_STEPS, declare_fakes, declare_tools, install_tools
@@ -37,19 +37,19 @@ def mortal_fleet(make_fleet: MakeFleet) -> Fleet:
     return make_fleet().start(apis=1, workers=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """The fleet of all tests that leave its processes alive; it has the scripted model."""
     folder = tmp_path_factory.mktemp("fleet")
     with (
         copied_database(postgres) as database_url,
         Valkey(folder / "valkey", fast=True) as valkey,
-        Fleet(database_url, valkey.url, folder) as fleet,
+        Fleet(database_url, valkey.url, folder, CALM) as fleet,
     ):
         yield fleet.start(apis=1, workers=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tool_fleet(
     postgres: Postgres, fake_models: FakeModels, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
@@ -62,6 +62,7 @@ def tool_fleet(
     declare_fakes(config, fake_models)
     install_tools(folder)
     settings = {
+        **CALM,
         "STEPWELL_CONFIG": str(config),
         "STEPWELL_MAX_STEPS": str(MAX_STEPS),
         "PYTHONPATH": str(folder),
@@ -80,13 +81,13 @@ def mortal_tool_fleet(make_fleet: MakeFleet, tmp_path: Path) -> Fleet:
     return make_fleet(STEPWELL_CONFIG=str(declare_tools(tmp_path)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def doom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file that names where the next worker of the doomed fleet dies, or is held."""
     return tmp_path_factory.mktemp("doom") / "point"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _doomed(
     postgres: Postgres, tmp_path_factory: pytest.TempPathFactory, doom: Path
 ) -> Iterator[Fleet]:
@@ -112,14 +113,14 @@ def doomed_fleet(_doomed: Fleet) -> Fleet:
     return _doomed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ambush(doom: Path) -> Iterator[Ambush]:
     """What holds workers of the doomed fleet."""
     with Ambush(doom) as ambush:
         yield ambush
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _pair(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("pair")
     with (
@@ -141,20 +142,24 @@ def paired_fleet(_pair: Fleet) -> Fleet:
     return _pair
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fake_models() -> Iterator[FakeModels]:
     """A model server that speaks the real protocols."""
     with FakeModels() as models:
         yield models
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider_fleet(
     postgres: Postgres, fake_models: FakeModels, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
     """A fleet for the models of `tests.journeys.providing`, which tries everything once only."""
     folder = tmp_path_factory.mktemp("provider_fleet")
-    settings = {"STEPWELL_CONFIG": str(declare_providers(folder, fake_models)), **ONE_ATTEMPT}
+    settings = {
+        "STEPWELL_CONFIG": str(declare_providers(folder, fake_models)),
+        **ONE_ATTEMPT,
+        **CALM,
+    }
     with (
         copied_database(postgres) as database_url,
         Valkey(folder / "valkey", fast=True) as valkey,

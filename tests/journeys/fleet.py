@@ -40,6 +40,13 @@ TENTH = {
     "STEPWELL_API_POOL_SIZE": "8",
 }
 
+CALM = {
+    "STEPWELL_RENEWAL_SECONDS": "1",
+    "STEPWELL_DEATH_SECONDS": "10",
+    "STEPWELL_SWEEP_SECONDS": "0.5",
+}
+"""For fleets in which nobody dies: on a busy machine nobody is taken for dead either."""
+
 
 def eventually(check: Callable[[], Any], what: str, *, seconds: float = 20.0) -> Any:
     """Ask until the answer is true; for what can only be asked for, from other processes."""
