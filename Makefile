@@ -16,6 +16,9 @@ PYTHON3 ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1 \
 	&& { echo $$name; break; }; done)
 
+# Otherwise every process that a test starts compiles the sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test soak chaos bench check lock
 
