@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -10,12 +11,16 @@ from sqlalchemy import Connection
 from shared.chats import codec, message_store, store
 from shared.chats.effects import INTERRUPTED, Cancel, Changed, Counted, Effect, Enqueue
 from shared.chats.errors import ChatArchived, MoveNotAllowed
+from shared.chats.message_store import Stored
 from shared.chats.record import Chat
 from shared.chats.seal import Spans, account, seal_versions
 from shared.chats.states import ENDED, LEASED, Move, Status, TurnStatus
 from shared.chats.transitions import ARCHIVED_MOVES, TABLE, allows, sources
 from shared.chats.types import MessageId, NewMessage, TurnId
 from shared.config.settings import Settings
+
+MOST_IN_ONE: Final = 2
+"""So many new messages go into the statement that writes the chat; more go before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +49,13 @@ class Limits:
 
 @dataclass(slots=True, kw_only=True)
 class Change:
-    """The handle that a move works on. It lives as long as its transaction and no longer."""
+    """The handle that a move works on. It lives as long as its transaction and no longer.
 
-    connection: Connection
+    What it changes is written in one statement at its end. Reads and writes of a move's own go
+    through `connection`, and see the messages that it has inserted, but not the rest.
+    """
+
+    transaction: Connection
     chat: Chat
     before: Chat
     now: datetime
@@ -58,9 +67,18 @@ class Change:
     queue_changed: bool = False
     unchanged: bool = False
     new_turn: TurnId | None = None
+    spare_ids: list[MessageId] = field(default_factory=list[MessageId])
+    waiting: list[Stored] = field(default_factory=list[Stored])
     turn_changes: dict[TurnId, dict[str, object]] = field(
         default_factory=dict[TurnId, dict[str, object]]
     )
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction; messages that wait to be written are written first."""
+        if self.waiting:
+            self._write_waiting()
+        return self.transaction
 
     def require(self, move: Move) -> None:
         """Raise `ChatArchived` or `MoveNotAllowed` unless the move is allowed as things stand."""
@@ -106,19 +124,29 @@ class Change:
         """Add messages to the history, in their order."""
         if not rows:
             return []
-        ids = message_store.insert_messages(
-            self.connection,
-            self.chat.id,
-            rows,
-            revision=self.chat.snapshot_version,
-            now=self.now,
-        )
+        ids = self._draw_ids(len(rows))
+        version, now = self.chat.snapshot_version, self.now
+        self.waiting += [
+            message_store.stored_message(self.chat.id, id_, row, revision=version, now=now)
+            for id_, row in zip(ids, rows, strict=True)
+        ]
         self.history_changed = True
         self.chat.last_message_id = ids[-1]
         for row in rows:
             if row.usage is not None:
                 self.chat.usage = self.chat.usage + row.usage
         return ids
+
+    def _draw_ids(self, count: int) -> list[MessageId]:
+        missing = count - len(self.spare_ids)
+        if missing > 0:
+            self.spare_ids += message_store.draw_ids(self.transaction, missing)
+        ids, self.spare_ids = self.spare_ids[:count], self.spare_ids[count:]
+        return ids
+
+    def _write_waiting(self) -> None:
+        message_store.insert_messages(self.transaction, self.waiting)
+        self.waiting.clear()
 
     def open_turn(self) -> TurnId:
         """Make a new turn that is active at once; it is inserted together with all that changes."""
@@ -175,7 +203,17 @@ class Change:
             self.before, self.chat, history=self.history_changed, queue=self.queue_changed
         )
         self.chat.updated_at = self.now
-        store.write(self.connection, self.before, self.chat, self.turn_changes, self.new_turn)
+        if len(self.waiting) > MOST_IN_ONE:
+            self._write_waiting()
+        store.write(
+            self.transaction,
+            self.before,
+            self.chat,
+            self.turn_changes,
+            self.new_turn,
+            self.waiting,
+        )
+        self.waiting.clear()
         self.announce()
 
     @property

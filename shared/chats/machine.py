@@ -50,7 +50,7 @@ class ChatMachine:
         """
         with self.engine.begin() as connection:
             locked = store.lock_chat(connection, chat_id)
-            change = self._open(connection, locked.chat, locked)
+            change = self._open(connection, locked)
             updated = self._close(change, move(change), record)
         self.effects.flush(change.effects)
         return updated
@@ -64,9 +64,8 @@ class ChatMachine:
     ) -> Updated[T]:
         """Insert a chat and make its first move, in one transaction. Raises `KeyTaken`."""
         with self.engine.begin() as connection:
-            now = store.insert_chat(connection, chat)
-            chat.created_at = chat.updated_at = chat.phase_since = now
-            change = self._open(connection, chat, store.Locked(chat=chat, now=now))
+            locked = store.insert_chat(connection, chat)
+            change = self._open(connection, locked)
             updated = self._close(change, first(change), record)
         self.effects.flush(change.effects)
         return updated
@@ -81,7 +80,7 @@ class ChatMachine:
         death = timedelta(seconds=self.limits.death_seconds)
         with self.engine.begin() as connection:
             locked = store.lock_for_begin(connection, chat_id, worker_id=worker_id, death=death)
-            change = self._open(connection, locked.chat, locked)
+            change = self._open(connection, locked)
             updated = self._close(change, move(change, locked), None)
         self.effects.flush(change.effects)
         return updated
@@ -90,7 +89,7 @@ class ChatMachine:
         """Remove the chat and all that belongs to it; a running step is fenced out by that."""
         with self.engine.begin() as connection:
             locked = store.lock_chat(connection, chat_id)
-            change = self._open(connection, locked.chat, locked)
+            change = self._open(connection, locked)
             change.stop_worker(FENCED)
             store.delete_chat(connection, chat_id)
             change.announce()
@@ -110,16 +109,16 @@ class ChatMachine:
             self.effects.flush([Enqueue(chat_id=chat_id) for chat_id in plan.resent])
         return plan
 
-    def _open(
-        self, connection: Connection, chat: Chat, locked: store.Locked | LockedForBegin
-    ) -> Change:
+    def _open(self, connection: Connection, locked: store.Locked) -> Change:
+        chat = locked.chat
         change = Change(
-            connection=connection,
+            transaction=connection,
             chat=chat,
             before=chat.copy(),
             now=locked.now,
             limits=self.limits,
             new_id=self.new_id,
+            spare_ids=list(locked.spare_ids),
         )
         chat.snapshot_version += 1
         return change

@@ -1,10 +1,8 @@
-"""The statements of a prompt's messages, made once: building one costs as much as running it."""
+"""The statement that reads a prompt, made once: building it costs as much as running it."""
 
-from sqlalchemy import Executable, and_, bindparam, func, insert, select
+from sqlalchemy import Executable, and_, bindparam, func, select
 
 from shared.chats.tables import messages, turns
-
-_LATER = frozenset({"id", "deleted_at"})
 
 
 def prompt() -> Executable:
@@ -38,10 +36,3 @@ def prompt() -> Executable:
         )
         .order_by(messages.c.id)
     )
-
-
-def insert_one() -> Executable:
-    """Return the statement that inserts a message and tells its id."""
-    names = [column.name for column in messages.c if column.name not in _LATER]
-    values = {name: bindparam(name, type_=messages.c[name].type) for name in names}
-    return insert(messages).values(values).returning(messages.c.id)

@@ -1,13 +1,24 @@
 """Every statement that reads or writes the messages of a chat under its row lock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from shared.chats import codec, message_query
+from shared.chats import codec, message_query, row_query
 from shared.chats.tables import messages
 from shared.chats.types import (
     ChatId,
@@ -22,8 +33,17 @@ from shared.chats.types import (
 )
 from shared.db.statement import Row, Statement
 
-_INSERT: Final = Statement(message_query.insert_one())
-_INSERT_MANY: Final = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
+Stored = Mapping[str, object]
+"""The columns of a row, by their names."""
+
+_DRAW: Final = select(row_query.next_message_id()).select_from(
+    func.generate_series(1, bindparam("count", type_=BigInteger))
+)
+_DEFAULTS: Final[Stored] = {
+    "visibility": Visibility.BOTH.value,
+    "compressed": False,
+    "interrupted": False,
+}
 _COUNTS: Final = tuple(field.name for field in fields(Usage))
 _PROMPT: Final = Statement(message_query.prompt())
 
@@ -37,26 +57,24 @@ class Prompt:
     chain_disabled: bool
 
 
-def insert_messages(
-    connection: Connection,
-    chat_id: ChatId,
-    rows: Sequence[NewMessage],
-    *,
-    revision: int,
-    now: datetime,
-) -> list[MessageId]:
-    """Insert messages in their order and return their ids, which rise."""
-    values = [_message_values(chat_id, row, revision, now) for row in rows]
-    if len(values) == 1:  # nearly always, and several cost twice as much
-        return [MessageId(_INSERT.one(connection, values[0])["id"])]
-    return [MessageId(id_) for id_ in connection.execute(_INSERT_MANY, values).scalars()]
+def draw_ids(connection: Connection, count: int) -> list[MessageId]:
+    """Return ids for so many messages; they rise, also over those of this chat so far."""
+    drawn = connection.execute(_DRAW, {"count": count}).scalars().all()
+    return [MessageId(id_) for id_ in sorted(drawn)]
 
 
-def _message_values(
-    chat_id: ChatId, row: NewMessage, revision: int, now: datetime
-) -> dict[str, object]:
+def insert_messages(connection: Connection, rows: Sequence[Stored]) -> None:
+    """Insert messages as `stored_message` returns them."""
+    connection.execute(insert(messages), [dict(row) for row in rows])
+
+
+def stored_message(
+    chat_id: ChatId, message_id: MessageId, row: NewMessage, *, revision: int, now: datetime
+) -> Stored:
+    """Return the columns of a message, as they are stored."""
     usage = {name: getattr(row.usage, name, None) for name in _COUNTS}
     return {
+        "id": message_id,
         "chat_id": chat_id,
         "turn_id": row.turn_id,
         "role": row.role.value,
@@ -72,6 +90,11 @@ def _message_values(
         "created_at": now,
         **usage,
     }
+
+
+def without_defaults(row: Stored) -> Stored:
+    """Return what the database does not fill in by itself."""
+    return {name: value for name, value in row.items() if value != _DEFAULTS.get(name)}
 
 
 def read_message(row: Row | RowMapping) -> Message:

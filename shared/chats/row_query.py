@@ -3,22 +3,27 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
+    ColumnElement,
     Executable,
     Interval,
     Table,
     bindparam,
+    cast,
     func,
     insert,
+    literal,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import REGCLASS
 
 from shared.chats.states import ENDED
-from shared.chats.tables import chats, turns, workers
+from shared.chats.tables import chats, messages, turns, workers
 from shared.db.statement import Statement
 
 
@@ -32,11 +37,22 @@ class TurnShape:
     ends: bool
 
 
+SPARE_IDS: Final = ("spare_1", "spare_2")
+"""Columns with ids for messages: a move adds one nearly always, an answer with its results two."""
+
+_MESSAGES: Final = "messages_id_seq"
+
+
+def next_message_id() -> ColumnElement[int]:
+    """Return the expression that draws an id, which is higher than all that were drawn before."""
+    return func.nextval(cast(literal(_MESSAGES), REGCLASS), type_=BigInteger)
+
+
 def lock() -> Executable:
-    """Return the statement that locks the row of `chat` and reads the time after that."""
-    # The clock is read outside of the locking part (which PostgreSQL never inlines), so that it
-    # says when the lock was there.
-    return select(_locking().cte("locked"), func.clock_timestamp().label("now"))
+    """Return the statement that locks the row of `chat`, and then reads the time and draws ids."""
+    # Outside of the locking part (which PostgreSQL never inlines), so that the clock says when the
+    # lock was there, and no other transaction draws an id for this chat after these.
+    return select(_locking().cte("locked"), func.clock_timestamp().label("now"), *_spare_ids())
 
 
 def lock_for_begin() -> Executable:
@@ -71,7 +87,11 @@ def insert_chat(*, without: Collection[str]) -> Executable:
     """Return the statement that inserts a chat, `without` the columns that the database fills."""
     names = [column.name for column in chats.c if column.name not in without]
     values = {name: _bound(chats, name, name) for name in names}
-    return insert(chats).values(values).returning(chats.c.created_at)
+    return insert(chats).values(values).returning(chats.c.created_at.label("now"), *_spare_ids())
+
+
+def _spare_ids() -> list[ColumnElement[int]]:
+    return [next_message_id().label(name) for name in SPARE_IDS]
 
 
 def insert_turn() -> Executable:
@@ -81,10 +101,12 @@ def insert_turn() -> Executable:
 
 
 @lru_cache(maxsize=1024)
-def write(names: tuple[str, ...], shapes: tuple[TurnShape, ...]) -> Statement:
-    """Return the statement that writes these columns of `chat` and of its turns.
+def write(
+    names: tuple[str, ...], shapes: tuple[TurnShape, ...], rows: tuple[tuple[str, ...], ...]
+) -> Statement:
+    """Return the statement that writes these columns of `chat`, of its turns and new messages.
 
-    Its parameters are those of `chat_parameter` and `turn_parameter`.
+    Its parameters are those of `chat_parameter`, `turn_parameter` and `message_parameter`.
     """
     statement = (
         update(chats)
@@ -93,6 +115,8 @@ def write(names: tuple[str, ...], shapes: tuple[TurnShape, ...]) -> Statement:
     )
     for number, shape in enumerate(shapes):
         statement = statement.add_cte(_write_turn(number, shape).cte(f"turn_{number}"))
+    for number, columns in enumerate(rows):
+        statement = statement.add_cte(_insert_message(number, columns).cte(f"message_{number}"))
     return Statement(statement)
 
 
@@ -104,6 +128,16 @@ def chat_parameter(name: str) -> str:
 def turn_parameter(number: int, name: str) -> str:
     """Return the parameter of a column of the turn with this number in the statement."""
     return f"turn_{number}_{name}"
+
+
+def message_parameter(number: int, name: str) -> str:
+    """Return the parameter of a column of the message with this number in the statement."""
+    return f"message_{number}_{name}"
+
+
+def _insert_message(number: int, names: tuple[str, ...]) -> Any:
+    values = {name: _bound(messages, name, message_parameter(number, name)) for name in names}
+    return insert(messages).values(values).returning(messages.c.id)
 
 
 def _write_turn(number: int, shape: TurnShape) -> Any:

@@ -1,6 +1,6 @@
 """Every statement that reads or writes a chat under its row lock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,16 +10,18 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.chats import row_query
 from shared.chats.errors import ChatNotFound, KeyTaken
+from shared.chats.message_store import Stored, without_defaults
 from shared.chats.record import Chat, changes, columns, read_chat
 from shared.chats.row_query import TurnShape
 from shared.chats.states import ENDED, TurnStatus
 from shared.chats.tables import chats, turns
 from shared.chats.types import (
     ChatId,
+    MessageId,
     TurnId,
     WorkerId,
 )
-from shared.db.statement import Statement
+from shared.db.statement import Row, Statement
 
 ONE_MORE: Final = object()
 """The value of a turn's `steps` after one more."""
@@ -35,18 +37,20 @@ _INSERT_TURN: Final = Statement(row_query.insert_turn())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locked:
-    """A chat whose row this transaction holds, and the database's time after it got the lock."""
+    """A chat whose row this transaction holds, and the database's time after it got the lock.
+
+    `spare_ids` are for messages: higher than those of all that the chat has, and rising.
+    """
 
     chat: Chat
     now: datetime
+    spare_ids: tuple[MessageId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockedForBegin:
+class LockedForBegin(Locked):
     """What begin learns in its first statement."""
 
-    chat: Chat
-    now: datetime
     worker_alive: bool
 
 
@@ -55,7 +59,7 @@ def lock_chat(connection: Connection, chat_id: ChatId) -> Locked:
     row = _LOCK.first(connection, {"chat": chat_id})
     if row is None:
         raise ChatNotFound
-    return Locked(chat=read_chat(row), now=row["now"])
+    return Locked(chat=read_chat(row), now=row["now"], spare_ids=_spare_ids(row))
 
 
 def lock_for_begin(
@@ -73,18 +77,25 @@ def lock_for_begin(
     )
 
 
-def insert_chat(connection: Connection, chat: Chat) -> datetime:
-    """Insert the row and return the database's time, which its own times are set to.
+def insert_chat(connection: Connection, chat: Chat) -> Locked:
+    """Insert the row, and set its times to the database's time.
 
     Raise `KeyTaken` when the owner has a chat with this key.
     """
     values = {name: value for name, value in columns(chat).items() if name not in _TIMES}
     try:
-        return _INSERT.one(connection, values)["created_at"]
+        row = _INSERT.one(connection, values)
     except IntegrityError as error:
         if _KEY_CONSTRAINT in str(error.orig):
             raise KeyTaken(key=chat.key or "") from None
         raise
+    now: datetime = row["now"]
+    chat.created_at = chat.updated_at = chat.phase_since = now
+    return Locked(chat=chat, now=now, spare_ids=_spare_ids(row))
+
+
+def _spare_ids(row: Row) -> tuple[MessageId, ...]:
+    return tuple(sorted(MessageId(row[name]) for name in row_query.SPARE_IDS))
 
 
 def delete_chat(connection: Connection, chat_id: ChatId) -> None:
@@ -98,8 +109,12 @@ def write(
     after: Chat,
     turn_changes: Mapping[TurnId, Mapping[str, object]],
     new_turn: TurnId | None,
+    rows: Sequence[Stored],
 ) -> None:
-    """Write what differs, of the chat and of its turns, in one statement; one turn may be new."""
+    """Write all in one statement: what differs of the chat and its turns, and new messages.
+
+    One turn may be new.
+    """
     changed = changes(before, after)
     parameters: dict[str, object] = {"chat": after.id}
     parameters |= {row_query.chat_parameter(name): value for name, value in changed.items()}
@@ -115,7 +130,11 @@ def write(
         shapes.append(shape)
         parameters |= {row_query.turn_parameter(number, n): v for n, v in bound.items()}
         parameters[row_query.turn_parameter(number, "id")] = turn_id
-    row_query.write(tuple(changed), tuple(shapes)).run(connection, parameters)
+    told = [without_defaults(row) for row in rows]
+    for number, row in enumerate(told):
+        parameters |= {row_query.message_parameter(number, n): v for n, v in row.items()}
+    statement = row_query.write(tuple(changed), tuple(shapes), tuple(tuple(row) for row in told))
+    statement.run(connection, parameters)
 
 
 def insert_turn(

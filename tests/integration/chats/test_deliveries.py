@@ -7,15 +7,16 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from shared.chats import workers
+from shared.chats import message_store, workers
 from shared.chats.admit.control import interrupt
-from shared.chats.change import Limits
+from shared.chats.change import Change, Limits
 from shared.chats.drive.begin import NotDue, NothingToDo
 from shared.chats.drive.settle import Failed, Finish
 from shared.chats.errors import ChatNotFound, WorkerDead
-from shared.chats.states import Status
-from shared.chats.types import BusyBehavior, ChatId, Role
-from tests.chats import PASSING, Bench, answer, open_bench
+from shared.chats.states import Move, Status
+from shared.chats.turning import start_turn
+from shared.chats.types import BusyBehavior, ChatId, Message, MessageId, Role
+from tests.chats import PASSING, Bench, answer, open_bench, said
 from tests.integration.chats.standing import put
 from tests.statements import statements
 
@@ -136,7 +137,7 @@ def test_a_worker_that_is_late_but_not_marked_begins_again_after_its_renewal(
     strict.begin(chat_id)
 
 
-def test_a_begin_takes_threestatements(bench: Bench) -> None:
+def test_a_begin_takes_three_statements(bench: Bench) -> None:
     standing = put(bench, Status.WAITING)
     bench.say(standing.chat_id, "more")
     with statements(bench.engine) as seen:
@@ -144,35 +145,58 @@ def test_a_begin_takes_threestatements(bench: Bench) -> None:
     assert len(seen) <= 3, seen
 
 
-def test_a_settle_takes_threestatements(bench: Bench) -> None:
+@pytest.mark.parametrize(("messages", "most"), [(1, 2), (2, 2), (3, 4), (50, 4)])
+def test_a_settle_takes_few_statements(bench: Bench, messages: int, most: int) -> None:
     standing = put(bench, Status.RUNNING)
-    rows = tuple(answer(f"{number}", turn_id=standing.turn_id) for number in range(3))
+    rows = tuple(answer(f"{number}", turn_id=standing.turn_id) for number in range(messages))
     with statements(bench.engine) as seen:
         bench.settle(standing.chat_id, standing.fence, Finish(rows=rows))
-    assert len(seen) <= 3, seen
+    assert len(seen) <= most, seen
 
 
-def test_a_recorded_retry_takes_twostatements(bench: Bench) -> None:
+def test_a_recorded_retry_takes_two_statements(bench: Bench) -> None:
     standing = put(bench, Status.RUNNING)
     with statements(bench.engine) as seen:
         bench.settle(standing.chat_id, standing.fence, Failed(failure=PASSING))
     assert len(seen) <= 2, seen
 
 
-def test_an_interruption_settles_in_threestatements(bench: Bench) -> None:
+def test_an_interruption_settles_in_two_statements(bench: Bench) -> None:
     standing = put(bench, Status.INTERRUPTING)
     rows = (answer(turn_id=standing.turn_id),)
     with statements(bench.engine) as seen:
         bench.settle(standing.chat_id, standing.fence, Finish(rows=rows))
-    assert len(seen) <= 3, seen
+    assert len(seen) <= 2, seen
 
 
-def test_messages_of_one_settle_have_rising_ids_in_their_order(bench: Bench) -> None:
+@pytest.mark.parametrize("messages", [1, 2, 3, 50])
+def test_messages_of_one_settle_have_rising_ids_in_their_order(bench: Bench, messages: int) -> None:
     standing = put(bench, Status.RUNNING)
-    rows = tuple(answer(f"{number}", turn_id=standing.turn_id) for number in range(50))
+    rows = tuple(answer(f"{number}", turn_id=standing.turn_id) for number in range(messages))
     bench.settle(standing.chat_id, standing.fence, Finish(rows=rows))
     stored = bench.history(standing.chat_id)[1:]
     assert [row.content for row in stored] == [row.content for row in rows]
+
+
+def test_a_move_reads_what_it_has_just_said(bench: Bench) -> None:
+    standing = put(bench, Status.WAITING)
+
+    def speak(change: Change) -> list[Message]:
+        turn_id = start_turn(change, said("one")).turn_id
+        before = message_store.find_message(change.connection, change.chat.id, _last(change))
+        change.insert([answer("two", turn_id=turn_id)])
+        after = message_store.find_message(change.connection, change.chat.id, _last(change))
+        change.go(Move.SEND_QUEUE, Status.PENDING)
+        assert before is not None
+        assert after is not None
+        return [before, after]
+
+    seen = bench.machine.update(standing.chat_id, speak).value
+    assert bench.history(standing.chat_id)[-2:] == seen
+
+
+def _last(change: Change) -> MessageId:
+    return change.chat.last_message_id
 
 
 def test_the_time_of_the_interruption_is_not_touched_by_later_stops(bench: Bench) -> None:

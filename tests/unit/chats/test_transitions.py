@@ -84,7 +84,7 @@ def _open(status: Status, *, archived: bool = False) -> Change:
     )
     return Change(
         # A change of status asks the database nothing.
-        connection=cast(Connection, None),
+        transaction=cast(Connection, None),
         chat=chat,
         before=chat.copy(),
         now=chat.created_at,
