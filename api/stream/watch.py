@@ -24,6 +24,12 @@ from shared.events.types import ChangedHint, ChatNote, EventName, PartBatch, Par
 _RECENT: Final = 512
 """So many of the newest parts bridge the time that a read takes."""
 
+RECENT_SECONDS: Final = 15.0
+"""Parts are kept for so long at least, and for twice as long at most: 512 take 100 KB a chat.
+
+A client that misses one after all finds it in the buffer.
+"""
+
 
 class CutOffs(Protocol):
     """Counts clients that did not keep up."""
@@ -58,6 +64,7 @@ class Watch:
         self._ahead: Episode | None = None
         self._newest = Episode(history_version=-1)
         self._recent: deque[PartEntry] = deque(maxlen=_RECENT)
+        self._marked_at, self._mark = clock(), 0
 
     def add(self, client: Client) -> None:
         """Take a client in; it is read for next."""
@@ -156,12 +163,13 @@ class Watch:
         if episode != self._newest:
             self._newest = episode
             self._recent.clear()
+            self._mark = 0
         return True
 
     def _hear_parts(self, batch: PartBatch) -> None:
         if not self._enter(batch.episode):
             return
-        self._recent.extend(batch.entries)
+        self._remember(batch.entries)
         if self.view is None:
             return
         current = self.view.chat.episode
@@ -169,6 +177,15 @@ class Watch:
             self._ahead = batch.episode  # what goes before its parts is in the database
         elif self.view.live:
             self._follow(self.view, batch.entries)
+
+    def _remember(self, entries: Iterable[PartEntry]) -> None:
+        """Keep what came, and forget what came before the last mark when that is old enough."""
+        now = self._clock()
+        if now > self._marked_at + RECENT_SECONDS:
+            while self._recent and self._recent[0].seq <= self._mark:
+                self._recent.popleft()
+            self._marked_at, self._mark = now, self._recent[-1].seq if self._recent else 0
+        self._recent.extend(entries)
 
     def _follow(self, view: StreamView, entries: Sequence[PartEntry]) -> None:
         groups: dict[Vector, list[Client]] = {}
