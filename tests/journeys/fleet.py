@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import psycopg
 
 from local.server import Server
-from tests.journeys.offspring import Offspring, fork
 from tests.journeys.replay import Replay
 from tests.journeys.sse import Stream
+from tests.offspring import Offspring, fork
 from tests.ports import free_port
 
 START_SECONDS = 90.0
@@ -282,7 +282,9 @@ class Fleet:
 
     def _spawn(self, module: str, settings: dict[str, str], port: int) -> Process:
         log = self.folder / f"{module}-{port}.log"
-        return Process(fork(module, self._environment(settings), log), port, log)
+        with log.open("ab") as output:
+            popen = fork(module, environment=self._environment(settings), output=output)
+        return Process(popen, port, log)
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if "STEPWELL" not in name}

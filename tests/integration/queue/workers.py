@@ -1,8 +1,7 @@
 """Worker processes of the tests, and the script that tells their steps what to do."""
 
+import os
 import signal
-import subprocess
-import sys
 import time
 from queue import Queue
 from threading import Thread
@@ -14,6 +13,7 @@ import redis
 
 from local.ports import random_free
 from shared.chats.types import ChatId
+from tests.offspring import fork
 
 PATIENCE_SECONDS = 20.0
 
@@ -101,9 +101,8 @@ class WorkerProcess:
         options = {"worker_metrics_port": random_free(), "worker_concurrency": 4, **options}
         self._script = script
         self._lines: Queue[str] = Queue()
-        self._command = [
-            *(sys.executable, "-m", "tests.integration.queue.worker_process"),
-            *(broker_url, script.url),
+        self._arguments = [
+            *("tests.integration.queue.worker_process", broker_url, script.url),
             *(f"{name}={value}" for name, value in options.items()),
         ]
 
@@ -133,10 +132,10 @@ class WorkerProcess:
         return self.process.wait(seconds)
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self._reader = Thread(target=self._read)
+        reading, writing = os.pipe()
+        with open(writing, "wb") as output:
+            self.process = fork(*self._arguments, environment=os.environ, output=output)
+        self._reader = Thread(target=self._read, args=[reading])
         self._reader.start()
         self._script.wait_for("start")
         return self
@@ -152,10 +151,9 @@ class WorkerProcess:
         self.process.wait()
         self._reader.join()
 
-    def _read(self) -> None:
+    def _read(self, output: int) -> None:
         # Always: a worker that nobody reads from stops at a full pipe.
-        assert self.process.stdout is not None
-        with self.process.stdout as log:
+        with open(output, encoding="utf-8") as log:
             for line in log:
                 print(line, end="")  # for the report of a test that fails
                 self._lines.put(line)

@@ -1,9 +1,9 @@
 """A process that has imported what an API and a worker import, and forks one at a word.
 
-`python -m tests.journeys.zygote SOCKET`. It has one thread, no loop and no connection, so that
-there is nothing that a fork could break. What it forks is a process of its own with the main
-function, environment, session and log that `python -m MODULE` would have; the imports, nine tenths
-of the CPU of a start, are done. It ends when the other end of its socket does, and all with it.
+`python -m tests.zygote SOCKET`. It has one thread, no loop and no connection, so that there is
+nothing that a fork could break. What it forks is a process of its own with the main function,
+environment, session and output that `python -m MODULE` would have; the imports, nine tenths of the
+CPU of a start, are done. It ends when the other end of its socket does, and all with it.
 """
 
 import gc
@@ -60,16 +60,16 @@ def main(asked: socket.socket) -> None:
         request, descriptors, _, _ = socket.recv_fds(asked, LONGEST_REQUEST, 2)
         if not request:
             return
-        log, told = descriptors
+        output, told = descriptors
         if os.fork() == 0:
             asked.close()
-            _keep(zygote, log, told)
-            return _become(log, **json.loads(request))
-        os.close(log)
+            _keep(zygote, output, told)
+            return _become(output, **json.loads(request))
+        os.close(output)
         os.close(told)
 
 
-def _keep(zygote: int, log: int, told: int) -> None:
+def _keep(zygote: int, output: int, told: int) -> None:
     """Fork the process, in which this returns, and tell its pid and, at its end, its status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     die_with(zygote, signal.SIGKILL)
@@ -80,20 +80,20 @@ def _keep(zygote: int, log: int, told: int) -> None:
         os.setsid()
         die_with(keeper, signal.SIGKILL)
         return
-    os.close(log)
+    os.close(output)
     os.write(told, b"%d\n" % child)
     _, status = os.waitpid(child, 0)
     os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
-def _become(log: int, *, module: str, environment: dict[str, str]) -> None:
+def _become(output: int, *, module: str, arguments: list[str], environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    sys.argv[1:] = []
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    sys.argv[1:] = arguments
     sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

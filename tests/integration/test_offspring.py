@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.journeys.fleet import eventually
-from tests.journeys.offspring import Offspring, fork
+from tests.offspring import Offspring, fork
 from tests.ports import free_port
 
 NOBODY = {
@@ -17,15 +17,20 @@ NOBODY = {
 }
 
 
+def start(environment: dict[str, str], log: Path) -> Offspring:
+    with log.open("wb") as output:
+        return fork("api", environment=environment, output=output)
+
+
 def running(log: Path) -> Offspring:
-    process = fork("api", {**NOBODY, "STEPWELL_PORT": str(free_port())}, log)
+    process = start({**NOBODY, "STEPWELL_PORT": str(free_port())}, log)
     eventually(lambda: "api.database_away" in log.read_text(), "it has begun")
     return process
 
 
 def test_it_has_the_status_and_the_words_of_a_start_by_hand(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = fork("api", {"PATH": os.environ["PATH"]}, log)
+    process = start({"PATH": os.environ["PATH"]}, log)
     assert process.wait(30) == process.poll() == 1
     assert "the API did not start: " in log.read_text()
 

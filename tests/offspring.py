@@ -10,8 +10,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from threading import Lock
+from typing import IO, Any
 
 
 class Offspring:
@@ -68,12 +68,13 @@ class Offspring:
         return line
 
 
-def fork(module: str, environment: Mapping[str, str], log: Path) -> Offspring:
-    """Start `python -m MODULE` from the zygote, with its output at the end of a file."""
-    request = json.dumps({"module": module, "environment": dict(environment)}).encode()
+def fork(
+    module: str, *arguments: str, environment: Mapping[str, str], output: IO[Any]
+) -> Offspring:
+    """Start `python -m MODULE ARGUMENTS` from the zygote, with its output in a file or a pipe."""
+    asked = {"module": module, "arguments": arguments, "environment": dict(environment)}
     reading, writing = os.pipe()
-    with log.open("ab") as file:
-        socket.send_fds(_zygote(), [request], [file.fileno(), writing])
+    socket.send_fds(_zygote(), [json.dumps(asked).encode()], [output.fileno(), writing])
     os.close(writing)
     return Offspring(reading)
 
@@ -82,7 +83,7 @@ def fork(module: str, environment: Mapping[str, str], log: Path) -> Offspring:
 def _zygote() -> socket.socket:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.journeys.zygote", str(its.fileno())],
+        [sys.executable, "-m", "tests.zygote", str(its.fileno())],
         stdin=subprocess.DEVNULL,
         pass_fds=[its.fileno()],
         start_new_session=True,
