@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from shared.chats import codec, message_store, store
 from shared.chats.effects import INTERRUPTED, Cancel, Changed, Counted, Effect, Enqueue
 from shared.chats.errors import ChatArchived, MoveNotAllowed
-from shared.chats.message_store import Stored
+from shared.chats.message_store import Prompt, Stored
 from shared.chats.record import Chat
 from shared.chats.seal import Spans, account, seal_versions
 from shared.chats.states import ENDED, LEASED, Move, Status, TurnStatus
+from shared.chats.store import Written
 from shared.chats.transitions import ARCHIVED_MOVES, TABLE, allows, sources
 from shared.chats.types import MessageId, NewMessage, TurnId
 from shared.config.settings import Settings
@@ -66,6 +67,7 @@ class Change:
     history_changed: bool = False
     queue_changed: bool = False
     unchanged: bool = False
+    sealed: bool = False
     new_turn: TurnId | None = None
     spare_ids: list[MessageId] = field(default_factory=list[MessageId])
     waiting: list[Stored] = field(default_factory=list[Stored])
@@ -196,7 +198,15 @@ class Change:
             self.change_turn(turn_id, time=codec.dump(self.chat.turn_time))
 
     def seal(self) -> None:
-        """Stamp versions and write the chat and its turns."""
+        """Stamp versions and write the chat and its turns, unless that is done."""
+        if not self.sealed:
+            store.write(self.transaction, self._stamp())
+
+    def seal_and_load_prompt(self) -> Prompt:
+        """Write in the middle of a move that changes nothing more, and read along."""
+        return store.write_and_load_prompt(self.transaction, self._stamp())
+
+    def _stamp(self) -> Written:
         if self._left_a_phase:
             self.book()
         seal_versions(
@@ -205,16 +215,16 @@ class Change:
         self.chat.updated_at = self.now
         if len(self.waiting) > MOST_IN_ONE:
             self._write_waiting()
-        store.write(
-            self.transaction,
-            self.before,
-            self.chat,
-            self.turn_changes,
-            self.new_turn,
-            self.waiting,
-        )
-        self.waiting.clear()
+        self.sealed = True
+        waiting, self.waiting = self.waiting, []
         self.announce()
+        return Written(
+            before=self.before,
+            after=self.chat,
+            turns=self.turn_changes,
+            new_turn=self.new_turn,
+            messages=waiting,
+        )
 
     @property
     def _left_a_phase(self) -> bool:

@@ -1,11 +1,13 @@
 """The statement that reads a prompt, made once: building it costs as much as running it."""
 
-from sqlalchemy import Executable, and_, bindparam, func, select
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from shared.chats.tables import messages, turns
 
 
-def prompt() -> Executable:
+def prompt() -> Select[Any, Any, Any, Any, Any, Any]:
     """Return the statement of what the model may see of `chat`, oldest first.
 
     That begins with the newest boundary. Every row also has what is known of `turn`.
@@ -17,7 +19,7 @@ def prompt() -> Executable:
         .where(current, messages.c.compressed)
         .scalar_subquery()
     )
-    # Not in the statement that locks the chat: that one sees the turn as it was before it waited.
+    # Not for the statement that locks the chat: that one sees all as it was before it waited.
     of_turn = turns.c.id == bindparam("turn", type_=turns.c.id.type)
     return (
         select(

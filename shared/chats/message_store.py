@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from shared.chats import codec, message_query, row_query
+from shared.chats import codec, row_query
 from shared.chats.tables import messages
 from shared.chats.types import (
     ChatId,
@@ -31,7 +31,7 @@ from shared.chats.types import (
     Usage,
     Visibility,
 )
-from shared.db.statement import Row, Statement
+from shared.db.statement import Row
 
 Stored = Mapping[str, object]
 """The columns of a row, by their names."""
@@ -45,7 +45,6 @@ _DEFAULTS: Final[Stored] = {
     "interrupted": False,
 }
 _COUNTS: Final = tuple(field.name for field in fields(Usage))
-_PROMPT: Final = Statement(message_query.prompt())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +120,8 @@ def read_message(row: Row | RowMapping) -> Message:
     )
 
 
-def load_prompt(connection: Connection, chat_id: ChatId, turn_id: TurnId | None) -> Prompt:
-    """Return what the model may see from the newest boundary on, and the turn's counts."""
-    parameters = {"chat": chat_id, "turn": turn_id}
-    rows = _PROMPT.all(connection, parameters)
+def read_prompt(rows: Sequence[Row]) -> Prompt:
+    """Build a prompt from its rows."""
     return Prompt(
         messages=tuple(_read_line(row) for row in rows),
         steps=(rows[0]["turn_steps"] or 0) if rows else 0,

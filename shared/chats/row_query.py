@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import REGCLASS
 
+from shared.chats import message_query
 from shared.chats.states import ENDED
 from shared.chats.tables import chats, messages, turns, workers
 from shared.db.statement import Statement
@@ -100,24 +101,41 @@ def insert_turn() -> Executable:
     return insert(turns).values({name: _bound(turns, name, name) for name in names})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Which columns are written: of the chat, of its turns and of new messages.
+
+    `prompt`: what the model may see of `chat` is read along, and what is known of `turn`.
+    """
+
+    chat: tuple[str, ...]
+    turns: tuple[TurnShape, ...]
+    messages: tuple[tuple[str, ...], ...]
+    prompt: bool
+
+
 @lru_cache(maxsize=1024)
-def write(
-    names: tuple[str, ...], shapes: tuple[TurnShape, ...], rows: tuple[tuple[str, ...], ...]
-) -> Statement:
-    """Return the statement that writes these columns of `chat`, of its turns and new messages.
+def write(shape: Shape) -> Statement:
+    """Return the statement that writes all of a shape.
 
     Its parameters are those of `chat_parameter`, `turn_parameter` and `message_parameter`.
     """
-    statement = (
+    written = (
         update(chats)
         .where(chats.c.id == bindparam("chat", type_=chats.c.id.type))
-        .values({name: _bound(chats, name, chat_parameter(name)) for name in names})
+        .values({name: _bound(chats, name, chat_parameter(name)) for name in shape.chat})
     )
-    for number, shape in enumerate(shapes):
-        statement = statement.add_cte(_write_turn(number, shape).cte(f"turn_{number}"))
-    for number, columns in enumerate(rows):
-        statement = statement.add_cte(_insert_message(number, columns).cte(f"message_{number}"))
-    return Statement(statement)
+    along = [
+        *(_write_turn(number, one).cte(f"turn_{number}") for number, one in enumerate(shape.turns)),
+        *(
+            _insert_message(number, one).cte(f"message_{number}")
+            for number, one in enumerate(shape.messages)
+        ),
+    ]
+    if shape.prompt:
+        first = written.returning(chats.c.id).cte("written")
+        return Statement(message_query.prompt().add_cte(first, *along))
+    return Statement(written.add_cte(*along))
 
 
 def chat_parameter(name: str) -> str:

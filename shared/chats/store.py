@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.chats import row_query
 from shared.chats.errors import ChatNotFound, KeyTaken
-from shared.chats.message_store import Stored, without_defaults
+from shared.chats.message_store import Prompt, Stored, read_prompt, without_defaults
 from shared.chats.record import Chat, changes, columns, read_chat
-from shared.chats.row_query import TurnShape
+from shared.chats.row_query import Shape, TurnShape
 from shared.chats.states import ENDED, TurnStatus
 from shared.chats.tables import chats, turns
 from shared.chats.types import (
@@ -103,38 +103,53 @@ def delete_chat(connection: Connection, chat_id: ChatId) -> None:
     connection.execute(delete(chats).where(chats.c.id == chat_id))
 
 
-def write(
-    connection: Connection,
-    before: Chat,
-    after: Chat,
-    turn_changes: Mapping[TurnId, Mapping[str, object]],
-    new_turn: TurnId | None,
-    rows: Sequence[Stored],
-) -> None:
-    """Write all in one statement: what differs of the chat and its turns, and new messages.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a move leaves to be written; one turn may be new. `before` is the chat as it was."""
 
-    One turn may be new.
-    """
-    changed = changes(before, after)
-    parameters: dict[str, object] = {"chat": after.id}
+    before: Chat
+    after: Chat
+    turns: Mapping[TurnId, Mapping[str, object]]
+    new_turn: TurnId | None
+    messages: Sequence[Stored]
+
+
+def write(connection: Connection, written: Written) -> None:
+    """Write all in one statement: what differs of the chat and its turns, and new messages."""
+    shape, parameters = _shape(written, prompt=False)
+    row_query.write(shape).run(connection, parameters)
+
+
+def write_and_load_prompt(connection: Connection, written: Written) -> Prompt:
+    """Write all in one statement, and return what the model may see; the lock is held by now."""
+    shape, parameters = _shape(written, prompt=True)
+    parameters["turn"] = written.after.current_turn_id
+    return read_prompt(row_query.write(shape).all(connection, parameters))
+
+
+def _shape(written: Written, *, prompt: bool) -> tuple[Shape, dict[str, object]]:
+    changed = changes(written.before, written.after)
+    parameters: dict[str, object] = {"chat": written.after.id}
     parameters |= {row_query.chat_parameter(name): value for name, value in changed.items()}
     shapes: list[TurnShape] = []
-    for number, (turn_id, values) in enumerate(turn_changes.items()):
+    for number, (turn_id, values) in enumerate(written.turns.items()):
         bound = {name: value for name, value in values.items() if value is not ONE_MORE}
-        shape = TurnShape(
-            names=tuple(bound),
-            opens=turn_id == new_turn,
-            counts_step=len(bound) < len(values),
-            ends=values.get("status") in ENDED,
+        shapes.append(
+            TurnShape(
+                names=tuple(bound),
+                opens=turn_id == written.new_turn,
+                counts_step=len(bound) < len(values),
+                ends=values.get("status") in ENDED,
+            )
         )
-        shapes.append(shape)
         parameters |= {row_query.turn_parameter(number, n): v for n, v in bound.items()}
         parameters[row_query.turn_parameter(number, "id")] = turn_id
-    told = [without_defaults(row) for row in rows]
-    for number, row in enumerate(told):
+    rows = [without_defaults(row) for row in written.messages]
+    for number, row in enumerate(rows):
         parameters |= {row_query.message_parameter(number, n): v for n, v in row.items()}
-    statement = row_query.write(tuple(changed), tuple(shapes), tuple(tuple(row) for row in told))
-    statement.run(connection, parameters)
+    messages = tuple(tuple(row) for row in rows)
+    shape = Shape(chat=tuple(changed), turns=tuple(shapes), messages=messages, prompt=prompt)
+    return shape, parameters
 
 
 def insert_turn(

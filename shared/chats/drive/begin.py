@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.chats import ledger_store, message_store
+from shared.chats import ledger_store
 from shared.chats.calls import OpenCall, open_calls
 from shared.chats.change import Change
 from shared.chats.drive.fail import fail
@@ -80,7 +80,7 @@ def begin(
         return GivenUp()
     queued_seconds = _due_for(change)
     _take(change, worker_id, lease_id)
-    prompt = message_store.load_prompt(change.connection, chat.id, chat.current_turn_id)
+    prompt = change.seal_and_load_prompt()
     waiting = open_calls([row for row in prompt.messages if row.turn_id == chat.current_turn_id])
     return Begun(
         fence=Fence(history_version=chat.history_version, lease_id=lease_id),
