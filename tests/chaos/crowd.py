@@ -91,6 +91,10 @@ class Crowd:
             line = self._line(next_scene, own, heirs=heirs)
             self._lives.append(asyncio.run_coroutine_threadsafe(line, self._loop))
 
+    def complains(self) -> bool:
+        """Say whether a client has seen what it must not see, or has given up."""
+        return bool(self.failures) or any(client.view.faults for client in [*self.clients])
+
     def wait(self) -> None:
         """Wait until all are done; their patience is bounded. What went wrong is in `failures`."""
         for life in self._lives:

@@ -60,6 +60,9 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
             time.sleep(dice.uniform(0.0, LONGEST_PAUSE_SECONDS * storm.scale))
             if not storm.faults and dice.random() < ALSO_FROZEN:
                 freezing.append(_freeze(site, dice.choice([*Part]), dice, storm.scale, told))
+            if crowd.complains():
+                told("somebody was shown what is wrong")
+                break
             told(fault.name)
             fault.happen(site, random.Random(dice.random()), scale=storm.scale)
         over.set()
