@@ -16,6 +16,22 @@ from shared.queue.dispatcher import Dispatcher
 from shared.queue.errors import EnqueueFailed
 from shared.queue.messages import INTERACTIVE
 from tests.chaos.site import Part, Site, frozen
+from tests.journeys.fleet import POLL_SECONDS
+
+HEIR_SECONDS = 2.0
+"""So long an heir answers, and has shown something, before the frozen worker thaws."""
+
+PATIENCE_SECONDS = 40.0
+
+_HELD = (
+    "SELECT chats.id FROM chats JOIN workers ON workers.id = chats.worker_id"
+    " WHERE workers.pid = %(pid)s"
+)
+_INHERITED = (
+    "SELECT 1 FROM chats JOIN workers ON workers.id = chats.worker_id"
+    " WHERE chats.id = ANY(%(ids)s) AND workers.pid <> %(pid)s AND workers.dead_at IS NULL"
+    " AND phase_since < clock_timestamp() - make_interval(secs => %(seconds)s)"
+)
 
 BOGUS = (b"", b"not json", b"[]", b'{"body": 1}', b'{"body": "e30=", "properties": {}}')
 
@@ -54,6 +70,23 @@ class Blow:
         with frozen(self.site, part):
             # A frozen process tells nobody anything: there is nothing to wait for.
             time.sleep(seconds * self.scale)
+
+
+def _thaw_beside_heirs(blow: Blow) -> None:
+    """Freeze a worker until another one answers in its place, and let both go on."""
+    fleet, part = blow.site.fleet, blow.worker()
+    pid = blow.site.pid(part)
+    try:
+        with frozen(blow.site, part):
+            held = [id_ for (id_,) in fleet.rows(_HELD, pid=pid)]
+            seconds = HEIR_SECONDS * blow.scale
+            deadline = time.monotonic() + PATIENCE_SECONDS * blow.scale
+            while held and time.monotonic() < deadline:
+                if fleet.rows(_INHERITED, ids=held, pid=pid, seconds=seconds):
+                    break
+                time.sleep(POLL_SECONDS)
+    except psycopg.OperationalError:
+        pass  # PostgreSQL is away, which is somebody else's doing
 
 
 def _cut_postgres(blow: Blow) -> None:
@@ -146,6 +179,10 @@ WORKER_FROZEN = Fault(
     name="a worker is frozen for longer than it may be silent",
     act=lambda blow: blow.freeze(blow.worker(), blow.dice.uniform(3, 15)),
 )
+WORKER_INHERITED = Fault(
+    name="a worker thaws while another one answers in its place",
+    act=_thaw_beside_heirs,
+)
 API_FROZEN = Fault(name="an API process is frozen", act=lambda blow: blow.freeze(blow.api(), 15))
 POSTGRES_CUT = Fault(name="connections to PostgreSQL are cut", act=_cut_postgres)
 VALKEY_CUT = Fault(name="connections to Valkey are cut", act=_cut_valkey)
@@ -169,6 +206,7 @@ ALL = (
     WORKER_KILLED,
     WORKER_DRAINED,
     WORKER_FROZEN,
+    WORKER_INHERITED,
     API_FROZEN,
     POSTGRES_FROZEN,
     POSTGRES_CUT,

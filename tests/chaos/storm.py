@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from tests.chaos.check import check_clients
 from tests.chaos.crowd import Crowd, Manners
-from tests.chaos.fault import ALL, Fault
+from tests.chaos.fault import ALL, WORKER_INHERITED, Fault
 from tests.chaos.person import Person, Scene
 from tests.chaos.rest import check_rest
 from tests.chaos.site import Part, Site, frozen
@@ -82,8 +82,13 @@ def blow(site: Site, storm: Storm, folder: Path, tell: Callable[[str], None]) ->
 
 
 def _drawn(dice: random.Random, *, until: float) -> Iterator[Fault]:
-    """Draw faults until this moment of the monotonic clock."""
+    """Draw faults until this moment of the monotonic clock.
+
+    Before each comes the only one that lets a worker write over its successor's answer, if it
+    could: a third of a short storm goes by while PostgreSQL is away.
+    """
     while time.monotonic() < until:
+        yield WORKER_INHERITED
         yield from dice.choices(ALL, [fault.weight for fault in ALL])
 
 
