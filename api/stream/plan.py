@@ -217,10 +217,11 @@ class _Planner:
         """The rows of the episode that the client shows are there.
 
         Whatever changed the history after that episode ended it, and an end of its own starts with
-        a row of the model or of a tool.
+        a row of the model or of a tool. That of a newer attempt does so as well.
         """
         new = [one for one in self._view.messages if one.id > self._vector.message]
-        return bool(new) and new[0].role in (Role.ASSISTANT, Role.TOOL)
+        answered = bool(new) and new[0].role in (Role.ASSISTANT, Role.TOOL)
+        return answered and new[0].attempt == self._vector.episode.attempt
 
     def _enter(self) -> None:
         """Go on to the current episode, silently; to behind it when nobody is at work on it."""

@@ -127,9 +127,12 @@ class Change:
         if not rows:
             return []
         ids = self._draw_ids(len(rows))
-        version, now = self.chat.snapshot_version, self.now
+        stamps = {
+            "revision": self.chat.snapshot_version,
+            "attempt": self.chat.generation_attempt,
+        }
         self.waiting += [
-            message_store.stored_message(self.chat.id, id_, row, revision=version, now=now)
+            message_store.stored_message(self.chat.id, id_, row, now=self.now, **stamps)
             for id_, row in zip(ids, rows, strict=True)
         ]
         self.history_changed = True

@@ -68,7 +68,13 @@ def insert_messages(connection: Connection, rows: Sequence[Stored]) -> None:
 
 
 def stored_message(
-    chat_id: ChatId, message_id: MessageId, row: NewMessage, *, revision: int, now: datetime
+    chat_id: ChatId,
+    message_id: MessageId,
+    row: NewMessage,
+    *,
+    revision: int,
+    attempt: int,
+    now: datetime,
 ) -> Stored:
     """Return the columns of a message, as they are stored."""
     usage = {name: getattr(row.usage, name, None) for name in _COUNTS}
@@ -87,6 +93,7 @@ def stored_message(
         "model": row.model,
         "provider_response_id": codec.storable(row.provider_response_id),
         "created_at": now,
+        "attempt": attempt,
         **usage,
     }
 
@@ -109,6 +116,7 @@ def read_message(row: Row | RowMapping) -> Message:
         content=codec.load_parts(row["content"]),
         created_at=row["created_at"],
         revision=row["revision"],
+        attempt=row["attempt"],
         visibility=Visibility(row["visibility"]),
         compressed=row["compressed"],
         interrupted=row["interrupted"],

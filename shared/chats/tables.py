@@ -164,6 +164,7 @@ messages = Table(
     Column("context_limit", BigInteger),
     Column("provider_response_id", Text),
     Column("created_at", _TIME, nullable=False),
+    Column("attempt", Integer),
     CheckConstraint("visibility IN ('user','model','both')", name="visibility"),
     CheckConstraint("role IN ('system','user','assistant','tool')", name="role"),
     Index("messages_chat_id_id_idx", "chat_id", "id"),

@@ -150,11 +150,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Line):
-    """A committed row of the history."""
+    """A committed row of the history; `attempt` is the episode's that it ended, or was in."""
 
     chat_id: ChatId
     created_at: datetime
     revision: int
+    attempt: int | None = None
     visibility: Visibility = Visibility.BOTH
     compressed: bool = False
     interrupted: bool = False

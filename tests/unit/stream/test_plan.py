@@ -165,6 +165,18 @@ def test_a_newer_attempt_drops_the_preview_of_the_older_one_first() -> None:
     assert names(next_of(world, vector)) == ["preview_reset", "message_part", "status"]
 
 
+def test_the_answer_of_a_newer_attempt_is_no_end_of_an_older_one() -> None:
+    """Of which a client hears at once, if it was not told anything for a while."""
+    world = running(said=2)
+    vector = here(world)
+    world.lose()
+    world.begin()
+    world.say()
+    world.finish()
+    expected = ["preview_reset", "message", "turn_end", "status"]
+    assert names(next_of(world, vector)) == expected
+
+
 def test_a_user_message_is_no_end_of_an_episode() -> None:
     world = running(said=2)
     vector = here(world)

@@ -258,6 +258,7 @@ class World:
             content=(TextPart(text=f"message {id_}"),),
             created_at=NOON,
             revision=self.chat.snapshot_version,
+            attempt=self.chat.generation_attempt,
         )
         self.rows.append(Row(message=message, hidden=hidden))
         self.chat.last_message_id = id_
