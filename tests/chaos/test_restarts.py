@@ -46,7 +46,7 @@ def test_no_turn_is_lost_or_doubled_when(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    deaths = _deaths(site)
+    deaths = count_deaths(site)
     fake_models.forget()
     crowd.come(chats, one_scene, dice)
     eventually(
@@ -58,12 +58,12 @@ def test_no_turn_is_lost_or_doubled_when(
     faults = [*crowd.failures, *check_clients(site.fleet, crowd.clients)]
     assert not faults, "\n".join(faults)
     if fault not in KILLING_WORKERS:
-        deaths = _deaths(site) - deaths
+        deaths = count_deaths(site) - deaths
         assert deaths or not asked_otherwise(fake_models, crowd.clients), site.fleet.logs()
     check_rest(site, connections=CONNECTIONS)
 
 
-def _deaths(site: OwnSite) -> int:
+def count_deaths(site: OwnSite) -> int:
     """How many workers that live were declared dead, as a busy machine can make it happen."""
     return site.fleet.logs().count("renewal.declared_dead")
 

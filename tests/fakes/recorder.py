@@ -37,13 +37,13 @@ class Seen:
 class Ask:
     """What a request wanted: the text of the last user, answered after so many answers.
 
-    Its `number` is the request's; `complete` once its answer has gone out to its end.
+    Its `number` is the request's; `ended` is when its answer had gone out to its end.
     """
 
     number: int
     text: str
     answers: int
-    complete: bool = False
+    ended: float | None = None
 
 
 class Recorder:

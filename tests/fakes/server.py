@@ -1,6 +1,7 @@
 """The fake model server: real HTTP, one play for every dialect, an admin's view of what it saw."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -84,7 +85,7 @@ class FakeServer(web.Server):
                 await sender.send(wire.body.encode("latin-1" if wire.latin1 else "utf-8"))
                 return await sender.end()
             response = await self._play(sender, dialect, asked, script, wire)
-            ask.complete = True
+            ask.ended = time.monotonic()
             return response
         except (Cut, ConnectionResetError):
             return web.Response()  # nobody is there any more, by our doing or by theirs
