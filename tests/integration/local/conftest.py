@@ -1,5 +1,6 @@
 """Things that most of these tests need only as something to point at."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,20 @@ from local.valkey import Valkey
 def external(postgres: Postgres, valkey: Valkey) -> dict[str, str]:
     """The variables that name servers started by somebody else; starting none is faster."""
     return {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
+
+
+@pytest.fixture(scope="package")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cluster")
+    with Postgres(folder, fast=True):
+        (folder / "postgres.port").unlink()
+    return folder
+
+
+@pytest.fixture
+def used_path(_cluster: Path, tmp_path: Path) -> Path:
+    """A state folder in which PostgreSQL has run before: making a cluster takes most of a start."""
+    return shutil.copytree(_cluster, tmp_path / "state")
 
 
 @pytest.fixture

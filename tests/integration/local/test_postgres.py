@@ -39,24 +39,24 @@ def test_fast_gives_up_durability_and_nothing_else(tmp_path: Path) -> None:
         assert one(postgres.url, "SHOW max_connections") == "33"
 
 
-def test_it_listens_on_loopback_and_wants_the_password(tmp_path: Path) -> None:
-    with Postgres(tmp_path, fast=True) as postgres:
+def test_it_listens_on_loopback_and_wants_the_password(used_path: Path) -> None:
+    with Postgres(used_path, fast=True) as postgres:
         listening = psutil.Process(postgres.pid).net_connections()
         assert [place.laddr for place in listening] == [("127.0.0.1", postgres.port)]
-        assert (tmp_path / "postgres.password").stat().st_mode & 0o777 == 0o600
+        assert (used_path / "postgres.password").stat().st_mode & 0o777 == 0o600
         user_and_place = postgres.url.partition("//")[2].rpartition("@")
         wrong = f"postgresql://stepwell:wrong@{user_and_place[2]}"
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             one(wrong, "SELECT 1")
 
 
-def test_what_people_wrote_stays_out_of_the_log(tmp_path: Path) -> None:
-    with Postgres(tmp_path, fast=True) as postgres:
+def test_what_people_wrote_stays_out_of_the_log(used_path: Path) -> None:
+    with Postgres(used_path, fast=True) as postgres:
         with psycopg.connect(postgres.url, autocommit=True) as connection:
             connection.execute("CREATE TABLE said (words text CHECK (words = 'no'))")
             with pytest.raises(psycopg.errors.CheckViolation):
                 connection.execute("INSERT INTO said VALUES ('a secret')")
-    log = (tmp_path / "postgres.log").read_text()
+    log = (used_path / "postgres.log").read_text()
     assert "violates check constraint" in log
     assert "secret" not in log
 
@@ -69,28 +69,28 @@ def test_data_password_and_port_survive_a_restart(tmp_path: Path) -> None:
         assert one(second.url, "SELECT count(*) FROM kept") == 0
 
 
-def test_it_starts_after_its_postmaster_was_killed(tmp_path: Path) -> None:
-    with Postgres(tmp_path) as first:
+def test_it_starts_after_its_postmaster_was_killed(used_path: Path) -> None:
+    with Postgres(used_path) as first:
         with psycopg.connect(first.url) as connection:
             connection.execute("CREATE TABLE kept ()")
         psutil.Process(first.pid).kill()
-        with Postgres(tmp_path) as second:
+        with Postgres(used_path) as second:
             assert one(second.url, "SELECT count(*) FROM kept") == 0
 
 
-def test_it_ends_a_server_that_was_left_running(tmp_path: Path) -> None:
-    with Postgres(tmp_path, fast=True) as left, Postgres(tmp_path, fast=True) as second:
+def test_it_ends_a_server_that_was_left_running(used_path: Path) -> None:
+    with Postgres(used_path, fast=True) as left, Postgres(used_path, fast=True) as second:
         assert ended(left.pid)
         assert one(second.url, "SELECT 1") == 1
 
 
-def test_a_lock_file_with_somebody_elses_pid_is_no_obstacle(tmp_path: Path) -> None:
-    with Postgres(tmp_path, fast=True) as first:
+def test_a_lock_file_with_somebody_elses_pid_is_no_obstacle(used_path: Path) -> None:
+    with Postgres(used_path, fast=True) as first:
         pass
-    lock = tmp_path / "postgres" / "postmaster.pid"
+    lock = used_path / "postgres" / "postmaster.pid"
     lock.write_text(f"{os.getpid()}\n{lock.parent}\n1\n{first.port}\n\n127.0.0.1\n")
     os.chown(lock, lock.parent.stat().st_uid, -1)
-    with Postgres(tmp_path, fast=True) as second:
+    with Postgres(used_path, fast=True) as second:
         assert one(second.url, "SELECT 1") == 1
 
 
@@ -108,23 +108,21 @@ def test_a_port_that_is_taken_at_the_next_start_is_given_up(tmp_path: Path) -> N
             assert second.port != first.port
 
 
-def test_a_start_that_fails_tells_the_servers_last_words(tmp_path: Path) -> None:
-    with Postgres(tmp_path, fast=True):
-        pass
-    (tmp_path / "postgres" / "PG_VERSION").write_text("9.6\n")
+def test_a_start_that_fails_tells_the_servers_last_words(used_path: Path) -> None:
+    (used_path / "postgres" / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(ServerFailed, match="files are incompatible"):
-        Postgres(tmp_path, fast=True).start()
-    assert not processes_in("postgres", tmp_path / "postgres")
+        Postgres(used_path, fast=True).start()
+    assert not processes_in("postgres", used_path / "postgres")
 
 
-def test_it_dies_with_its_parent(tmp_path: Path) -> None:
+def test_it_dies_with_its_parent(used_path: Path) -> None:
     script = (
         "import sys, pathlib, signal; from local.postgres import Postgres\n"
         "with Postgres(pathlib.Path(sys.argv[1]), fast=True) as it:\n"
         "    print(it.pid, flush=True)\n"
         "    signal.pause()\n"
     )
-    arguments = [sys.executable, "-c", script, str(tmp_path)]
+    arguments = [sys.executable, "-c", script, str(used_path)]
     with subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())

@@ -35,8 +35,8 @@ def test_everything_is_ready_and_told_in_local_json(tmp_path: Path) -> None:
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
 
 
-def test_a_stop_ends_everything_in_order(tmp_path: Path) -> None:
-    with supervised(tmp_path) as it:
+def test_a_stop_ends_everything_in_order(used_path: Path) -> None:
+    with supervised(used_path.parent) as it:
         pids = it.until_ready().pids
         assert it.stop() == 0
         assert ended(pids.api, *pids.workers, pids.postgres, pids.redis)
@@ -77,13 +77,13 @@ def test_the_key_survives_a_restart_and_is_made_known_each_time(
     assert keys[0] == keys[1]
 
 
-def test_the_data_survives_a_restart(tmp_path: Path) -> None:
-    with supervised(tmp_path) as it:
+def test_the_data_survives_a_restart(used_path: Path) -> None:
+    with supervised(used_path.parent) as it:
         first = it.until_ready()
         with psycopg.connect(first.database_url) as connection:
             connection.execute("CREATE TABLE kept ()")
         it.stop()
-    with supervised(tmp_path) as it:
+    with supervised(used_path.parent) as it:
         second = it.until_ready()
         with psycopg.connect(second.database_url) as connection:
             connection.execute("SELECT FROM kept")
@@ -116,8 +116,8 @@ def test_a_worker_that_dies_is_marked_and_started_again(tmp_path: Path, external
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis", "api"])
-def test_any_other_child_that_dies_is_started_again(name: str, tmp_path: Path) -> None:
-    with supervised(tmp_path) as it:
+def test_any_other_child_that_dies_is_started_again(name: str, used_path: Path) -> None:
+    with supervised(used_path.parent) as it:
         before = it.until_ready()
         old: int = getattr(before.pids, name)
         psutil.Process(old).kill()
@@ -166,14 +166,14 @@ def test_a_second_signal_does_not_wait_for_the_drain(tmp_path: Path, external: E
         assert f"stepwell | marked {worker}" in it.lines
 
 
-def test_a_killed_supervisor_leaves_nothing_behind_and_the_next_one_starts(tmp_path: Path) -> None:
-    with supervised(tmp_path) as it:
+def test_a_killed_supervisor_leaves_nothing_behind_and_the_next_one_starts(used_path: Path) -> None:
+    with supervised(used_path.parent) as it:
         pids = it.until_ready().pids
         it.process.kill()
         it.end()
         assert ended(pids.api, *pids.workers, pids.postgres, pids.redis)
         assert (it.state / "local.json").exists()
-    with supervised(tmp_path) as it:
+    with supervised(used_path.parent) as it:
         it.until_ready()
         assert [f"stepwell | marked {pid}" for pid in pids.workers if pid] == [
             line for line in it.lines if "marked" in line
@@ -181,12 +181,12 @@ def test_a_killed_supervisor_leaves_nothing_behind_and_the_next_one_starts(tmp_p
         assert it.stop() == 0
 
 
-def test_a_supervisor_may_start_the_moment_another_is_killed(tmp_path: Path) -> None:
-    with supervised(tmp_path) as it:
+def test_a_supervisor_may_start_the_moment_another_is_killed(used_path: Path) -> None:
+    with supervised(used_path.parent) as it:
         port = {"STEPWELL_PORT": it.until_ready().base_url.rpartition(":")[2]}
         it.process.kill()
         it.process.wait()
-        with supervised(tmp_path, port) as second:
+        with supervised(used_path.parent, port) as second:
             second.until_ready()
             assert second.stop() == 0
 
