@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from local.state import Running
 from tests.integration.local.supervised import ended, started
 
+ONE_WORKER = {"STEPWELL_WORKERS": "1"}
+
 
 class Chat(BaseModel):
     id: str
@@ -64,12 +66,12 @@ def test_a_chat_is_answered_and_a_dead_worker_is_marked_at_once(tmp_path: Path) 
 
 
 def test_an_unfinished_chat_goes_on_at_the_next_start(tmp_path: Path) -> None:
-    with started(tmp_path, "local") as it:
+    with started(tmp_path, "local", environments=[ONE_WORKER]) as it:
         running = it.until_ready()
         chat = ask(running)
         it.process.kill()
         it.end()
-    with started(tmp_path, "local") as it:
+    with started(tmp_path, "local", environments=[ONE_WORKER]) as it:
         running = it.until_ready()
         turn = outcome(running, chat)
         assert turn.status == "finished"
