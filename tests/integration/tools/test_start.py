@@ -1,11 +1,11 @@
 """What is wrong with the tools of an installation stops its processes, with a line that says so."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.offspring import fork
 
 START_SECONDS = 40
 WHERE = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -36,23 +36,19 @@ def test_a_process_that_can_not_use_its_tools_says_why_and_ends(
     config = tmp_path / "stepwell.toml"
     config.write_text(FILE.format(module))
     (tmp_path / "clashing_tools.py").write_text(CLASH)
-    ended = subprocess.run(
-        [sys.executable, "-m", package],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(tmp_path),
-            "DATABASE_URL": WHERE,
-            "REDIS_URL": "redis://127.0.0.1:1/0",
-            "STEPWELL_CONFIG": str(config),
-        },
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
-    assert ended.returncode != 0
-    assert "Traceback" not in ended.stderr
-    line = ended.stderr.splitlines()[-1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(tmp_path),
+        "DATABASE_URL": WHERE,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "STEPWELL_CONFIG": str(config),
+    }
+    with (tmp_path / "said").open("wb") as output:
+        process = fork(package, environment=environment, output=output)
+        assert process.wait(START_SECONDS) != 0
+    said = (tmp_path / "said").read_text()
+    assert "Traceback" not in said
+    line = said.splitlines()[-1]
     assert line.startswith("stepwell: the ")
     assert f"'{module}' of [tools]" in line
     assert says in line
