@@ -1,4 +1,4 @@
-"""A good stream cut off at every byte: a failure or the whole answer, never a shorter success."""
+"""A good stream cut off at any byte: a failure or the whole answer, never a shorter success."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ STEPS: Sequence[dict[str, JsonValue]] = (
 AT_ONCE = 16
 
 END_BYTES = 100
-STRIDES = {"clean": 1, "abrupt": 1, "reset": 7}
-"""A reset looks to a client like an abrupt close that may come early."""
+STRIDES = {"clean": 1, "abrupt": 7, "reset": 7}
+"""What is read before the cut is the same in all of them; a reset may also come early."""
 
 
 async def attempt(provider: Provider, message: str) -> list[StreamEvent] | Exception:
