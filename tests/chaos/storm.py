@@ -89,7 +89,8 @@ def _drawn(dice: random.Random, *, until: float) -> Iterator[Fault]:
     """
     while time.monotonic() < until:
         yield WORKER_INHERITED
-        yield from dice.choices(ALL, [fault.weight for fault in ALL])
+        if time.monotonic() < until:
+            yield from dice.choices(ALL, [fault.weight for fault in ALL])
 
 
 def _freeze(
