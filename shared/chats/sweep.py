@@ -2,48 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import (
-    Boolean,
-    Connection,
-    Interval,
-    Select,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, and_, case, func, select, update
 
-from shared.chats import workers
+from shared.chats import sweep_query, workers
 from shared.chats.drive.begin import LONGEST_COUNTDOWN
 from shared.chats.states import Status
+from shared.chats.sweep_query import DEAD, EXPIRED, STRANDED
 from shared.chats.tables import chats
-from shared.chats.tables import workers as worker_rows
 from shared.chats.types import ChatId
 from shared.chats.workers import Held
 
 BATCH = 100
 """Chats of one kind that a round takes at most."""
 
-# Any number will do, as long as every version of this program takes the same one.
-_SWEEP_LOCK = 0x57E9_0002
+_LOOK: Final = sweep_query.look()
 _DOUBLINGS = 5
-
-_DEAD = or_(worker_rows.c.id.is_(None), worker_rows.c.dead_at.is_not(None))
-_STRANDED = and_(
-    chats.c.status == Status.WAITING.value,
-    chats.c.queue_length > 0,
-    # Nothing moves an archived chat.
-    ~chats.c.archived,
-)
-_EXPIRED = and_(
-    chats.c.status == Status.REQUIRES_ACTION.value,
-    chats.c.requires_action_deadline_at <= func.clock_timestamp(),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +31,9 @@ class Plan:
     stranded: tuple[ChatId, ...]
     expired: tuple[ChatId, ...]
     resent: tuple[ChatId, ...]
+
+
+_NOTHING: Final = Plan(dead_workers=0, orphaned=(), overdue=(), stranded=(), expired=(), resent=())
 
 
 def plan_round(
@@ -87,27 +65,8 @@ def plan_round(
     )
 
 
-def _look() -> Select[bool, bool]:
-    """Return the statement that takes the lock and says whether any part of a round has work.
-
-    Nearly always there is none, and seven statements to find that out cost 5 ms (CPU) a round.
-    """
-    holding = chats.outerjoin(worker_rows, worker_rows.c.id == chats.c.worker_id)
-    anything = or_(
-        exists().where(workers.is_silent(bindparam("death", type_=Interval))),
-        exists().where(workers.is_forgotten()),
-        exists().select_from(holding).where(chats.c.lease_id.is_not(None), _DEAD),
-        exists().where(chats.c.lease_id.is_not(None), chats.c.status == Status.INTERRUPTING.value),
-        exists().where(_STRANDED),
-        exists().where(_EXPIRED),
-        exists().where(chats.c.status == Status.PENDING.value),
-    )
-    lock = func.pg_try_advisory_xact_lock(_SWEEP_LOCK, type_=Boolean)
-    return select(lock, anything)
-
-
 def _orphaned(connection: Connection) -> tuple[Held, ...]:
-    return workers.load_held(connection, _DEAD, limit=BATCH)
+    return workers.load_held(connection, DEAD, limit=BATCH)
 
 
 def _overdue(connection: Connection, interrupting: timedelta) -> tuple[Held, ...]:
@@ -119,13 +78,13 @@ def _overdue(connection: Connection, interrupting: timedelta) -> tuple[Held, ...
 
 
 def _stranded(connection: Connection) -> tuple[ChatId, ...]:
-    statement = select(chats.c.id).where(_STRANDED)
+    statement = select(chats.c.id).where(STRANDED)
     return tuple(ChatId(id_) for id_ in connection.execute(statement.limit(BATCH)).scalars())
 
 
 def _expired(connection: Connection) -> tuple[ChatId, ...]:
     """Return the chats with a call past its deadline, the longest past first."""
-    statement = select(chats.c.id).where(_EXPIRED).order_by(chats.c.requires_action_deadline_at)
+    statement = select(chats.c.id).where(EXPIRED).order_by(chats.c.requires_action_deadline_at)
     return tuple(ChatId(id_) for id_ in connection.execute(statement.limit(BATCH)).scalars())
 
 
@@ -157,7 +116,3 @@ def _resend(connection: Connection, lost: timedelta, room: int) -> tuple[ChatId,
         .returning(chats.c.id)
     )
     return tuple(ChatId(id_) for id_ in connection.execute(statement).scalars())
-
-
-_LOOK = _look()
-_NOTHING = Plan(dead_workers=0, orphaned=(), overdue=(), stranded=(), expired=(), resent=())
