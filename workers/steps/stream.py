@@ -1,7 +1,7 @@
 """Plays the provider's stream to whoever watches, and collects the answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -80,27 +80,16 @@ async def stream_answer(
 
     `now` says when a call came.
     """
-    answer = Answer()
-    opened = timers.now()
-    first: float | None = None
+    reading = _Reading(timers)
     error: ProviderFailure | None = None
     stop = _Stop()
     stopped = lease.stoppable(stop)
     if stopped is not None:
-        return Streamed(answer=answer, seconds=0.0, first_part_seconds=None, stopped=stopped)
+        return reading.ended(error, stopped)
     guard.open()
     try:
-        async with aclosing(provider.stream(request)) as events:
-            async for bare in events:
-                event = _stamped(bare, now)
-                guard.part()
-                if isinstance(event, ReasoningDelta) and not event.text:
-                    continue
-                if first is None and not isinstance(event, Finish):
-                    first = timers.now() - opened
-                answer.add(event)
-                _show(writer, event)
-        if answer.finish is None:
+        await reading.read(provider.stream(request), writer, guard, now)
+        if reading.answer.finish is None:
             # An adapter says so itself; were one to forget it, the step would run again for ever.
             error = StreamTruncated(request.provider)
     except asyncio.CancelledError:
@@ -111,13 +100,46 @@ async def stream_answer(
         stop.over()
         lease.unstoppable()
         guard.close()
-    return Streamed(
-        answer=answer,
-        seconds=timers.now() - opened,
-        first_part_seconds=first,
-        error=error,
-        stopped=stopped,
-    )
+    return reading.ended(error, stopped)
+
+
+class _Reading:
+    """What came so far, and when."""
+
+    def __init__(self, timers: Timers) -> None:
+        self.answer = Answer()
+        self._timers = timers
+        self._opened = timers.now()
+        self._first_part: float | None = None
+
+    async def read(
+        self,
+        stream: AsyncGenerator[StreamEvent, None],
+        writer: EpisodeWriter,
+        guard: Guard,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Take every event, and show it."""
+        async with aclosing(stream) as events:
+            async for bare in events:
+                event = _stamped(bare, now)
+                guard.part()
+                if isinstance(event, ReasoningDelta) and not event.text:
+                    continue
+                if self._first_part is None and not isinstance(event, Finish):
+                    self._first_part = self._timers.now() - self._opened
+                self.answer.add(event)
+                _show(writer, event)
+
+    def ended(self, error: ProviderFailure | None, stopped: CancelReason | None) -> Streamed:
+        """Return all of it."""
+        return Streamed(
+            answer=self.answer,
+            seconds=self._timers.now() - self._opened,
+            first_part_seconds=self._first_part,
+            error=error,
+            stopped=stopped,
+        )
 
 
 def _stamped(event: StreamEvent, now: Callable[[], datetime]) -> StreamEvent:
