@@ -3,7 +3,6 @@
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy import Engine, text
 from api.access.caller import KeyRole
 from shared.config.settings import Settings
 from tests.integration.api.served import Api
+from tests.offspring import Offspring, fork
 
 ROOT = Path(__file__).parents[3]
 SETUP = 1
@@ -23,7 +23,7 @@ WORKER_SECONDS = 20
 
 
 @pytest.fixture
-def answered(settings: Settings, engine: Engine, own_api: Api) -> Iterator[Api]:
+def answered(settings: Settings, engine: Engine, own_api: Api, tmp_path: Path) -> Iterator[Api]:
     """An API with a real worker behind it."""
     environment = {
         "DATABASE_URL": settings.database_url.get_secret_value(),
@@ -31,7 +31,8 @@ def answered(settings: Settings, engine: Engine, own_api: Api) -> Iterator[Api]:
         "STEPWELL_WORKER_METRICS_PORT": str(_free_port()),
         "STEPWELL_LOG_LEVEL": "warning",
     }
-    worker = subprocess.Popen([sys.executable, "-m", "workers"], cwd=ROOT, env=environment)
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = fork("workers", environment=environment, output=log)
     try:
         _wait_for_worker(engine, worker)
         yield own_api
@@ -74,7 +75,7 @@ def _free_port() -> int:
         return listening.getsockname()[1]
 
 
-def _wait_for_worker(engine: Engine, worker: subprocess.Popen[bytes]) -> None:
+def _wait_for_worker(engine: Engine, worker: Offspring) -> None:
     deadline = time.monotonic() + WORKER_SECONDS
     while time.monotonic() < deadline:
         with engine.connect() as connection:
