@@ -151,6 +151,9 @@ class Flusher:
                 self._writers.discard(writer)
             elif writer.state.broken and self._clock() >= writer.retry_rewrite_at:
                 self._wake(writer, True)
+            elif writer.state.broken:
+                # Its step may have nothing more to say that would try again.
+                self._renew_at = min(self._renew_at, writer.retry_rewrite_at)
 
     async def _back_off(self, error: Exception) -> None:
         """Wait for Redis to come back."""

@@ -251,7 +251,7 @@ def test_a_full_buffer_keeps_its_beginning_and_everything_is_published(redis_url
 
 def test_a_full_server_publishes_still_and_deletes_nothing(mortal: Valkey) -> None:
     async def scenario() -> None:
-        async with flushing(mortal.url, FlushSettings(last_retry=0.05)) as bench:
+        async with flushing(mortal.url, FlushSettings(last_retry=0.05, renewal=LONG)) as bench:
             async with listening(mortal.url, bench.chat_id) as heard:
                 writer = bench.flusher.open(bench.chat_id, EPISODE)
                 writer.add(0, SAID, text("a"))
