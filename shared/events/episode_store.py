@@ -69,7 +69,8 @@ class EpisodeStore:
         Raises one of `REDIS_ERRORS` when Redis is away: then nothing is known of any of them.
         """
         void = [writer for writer in batch if writer.ending is Ending.DISCARDED]
-        flushes = [(writer, self._take(writer)) for writer in batch if writer not in void]
+        kept = (writer for writer in batch if writer.ending is not Ending.DISCARDED)
+        flushes = [(writer, self._take(writer)) for writer in kept]
         pipeline = open_async_pipeline(self._redis)
         for writer in void:
             add_discard(pipeline, writer)
