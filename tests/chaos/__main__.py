@@ -16,6 +16,9 @@ from tests.chaos.supervised import SupervisedSite
 from tests.fakes.process import FakeModels
 from tests.journeys.tooling import declare_fakes, declare_tools
 
+SUPERVISORS = 1
+"""Of whom each keeps a connection, once it has marked a worker dead."""
+
 PATIENT = Manners(pace_seconds=0.1, patience_seconds=300, silence_seconds=25)
 
 
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=asked.seconds,
         scale=1.0,
         clients=asked.clients,
-        connections=settings.wanted_connections(api=APIS, workers=WORKERS),
+        connections=settings.wanted_connections(api=APIS, workers=WORKERS) + SUPERVISORS,
         manners=PATIENT,
         faults=RESTARTS if asked.restarts else (),
     )
