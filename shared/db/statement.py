@@ -65,7 +65,7 @@ class Statement:
         for name, convert in self._converters.items():
             bound[name] = convert(bound[name])
         try:
-            return driver.execute(self._text, bound, prepare=True)
+            return driver.execute(self._text, bound)
         except psycopg.Error as error:
             if driver.closed or driver.broken:
                 connection.invalidate(error)
