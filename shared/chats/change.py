@@ -91,6 +91,7 @@ class Change:
 
     def go(self, move: Move, to: Status) -> None:
         """Make the move's change of status. A target that the table does not list is a defect."""
+        assert not self.sealed
         self.require(move)
         if to not in TABLE[move][self.chat.status]:
             raise AssertionError(f"{move} from {self.chat.status} to {to} is not in the table")
@@ -124,6 +125,7 @@ class Change:
 
     def insert(self, rows: Sequence[NewMessage]) -> list[MessageId]:
         """Add messages to the history, in their order."""
+        assert not self.sealed
         if not rows:
             return []
         ids = self._draw_ids(len(rows))
@@ -167,6 +169,7 @@ class Change:
 
     def change_turn(self, turn_id: TurnId, **values: object) -> None:
         """Set columns of a turn, written together with the chat."""
+        assert not self.sealed
         self.turn_changes.setdefault(turn_id, {}).update(values)
 
     def count_step(self, turn_id: TurnId) -> None:
