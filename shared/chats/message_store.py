@@ -1,4 +1,4 @@
-"""Every statement that reads or writes the messages of a chat under its row lock."""
+"""The messages of a chat under its row lock: read, inserted and removed, and as they are stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""The statements that lock and write a chat's row, made once: building one costs much."""
+"""The statements that lock and write a chat and what belongs to it, made once: that is slow."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
