@@ -34,16 +34,19 @@ def _with_name(url: str, name: str) -> str:
     return url.rsplit("/", 1)[0] + "/" + name
 
 
+def migrate(url: str) -> None:
+    """Give a database our tables."""
+    engine = make_engine(_with_driver(url), pool_size=1, name="migrate")
+    upgrade(engine)
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A running PostgreSQL with a migrated template database."""
     with Postgres(_folder(tmp_path_factory, "postgres"), fast=True, max_connections=300) as server:
         _execute(server.url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-        engine = make_engine(
-            _with_driver(_with_name(server.url, _TEMPLATE)), pool_size=1, name="migrate"
-        )
-        upgrade(engine)
-        engine.dispose()
+        migrate(_with_name(server.url, _TEMPLATE))
         yield server
 
 

@@ -16,9 +16,8 @@ import psutil
 from local.postgres import Postgres
 from local.server import Server
 from local.valkey import Valkey
-from shared.db.engine import make_engine
-from shared.db.migrate import upgrade
 from tests.journeys.fleet import START_SECONDS, Fleet, Process, eventually, kill_server
+from tests.servers import migrate
 
 APIS = 2
 WORKERS = 2
@@ -210,13 +209,7 @@ def own_site(folder: Path, config: Callable[[Path], Path], **settings: str) -> G
     with ExitStack() as stack:
         postgres = stack.enter_context(Postgres(folder / "postgres", max_connections=120))
         valkey = stack.enter_context(Valkey(folder / "valkey"))
-        engine = make_engine(
-            postgres.url.replace("postgresql://", "postgresql+psycopg://", 1),
-            pool_size=1,
-            name="migrate",
-        )
-        upgrade(engine)
-        engine.dispose()
+        migrate(postgres.url)
         own = {"STEPWELL_CONFIG": str(config(folder)), **settings}
         fleet = stack.enter_context(Fleet(postgres.url, valkey.url, folder, own))
         yield OwnSite(fleet, postgres, valkey)

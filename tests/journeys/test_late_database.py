@@ -4,10 +4,9 @@ from pathlib import Path
 
 from local.postgres import Postgres
 from local.valkey import Valkey
-from shared.db.engine import make_engine
-from shared.db.migrate import upgrade
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.scripts import say, script
+from tests.servers import migrate
 
 
 def test_a_worker_waits_for_a_database_that_is_on_its_way(tmp_path: Path) -> None:
@@ -15,13 +14,7 @@ def test_a_worker_waits_for_a_database_that_is_on_its_way(tmp_path: Path) -> Non
         Postgres(tmp_path / "postgres") as postgres,
         Valkey(tmp_path / "valkey", fast=True) as valkey,
     ):
-        engine = make_engine(
-            postgres.url.replace("postgresql://", "postgresql+psycopg://", 1),
-            pool_size=1,
-            name="migrate",
-        )
-        upgrade(engine)
-        engine.dispose()
+        migrate(postgres.url)
         with Fleet(postgres.url, valkey.url, tmp_path) as fleet:
             kill_server(postgres)
             worker = fleet.spawn_worker({})

@@ -12,8 +12,6 @@ import pytest
 from local.postgres import Postgres
 from local.server import Server
 from local.valkey import Valkey
-from shared.db.engine import make_engine
-from shared.db.migrate import upgrade
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.scripts import say, script
 from tests.journeys.tooling import (
@@ -31,6 +29,7 @@ from tests.journeys.tooling import (
     start_asking,
     wait_for_lines,
 )
+from tests.servers import migrate
 
 CHATS = 100
 
@@ -55,17 +54,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         postgres = stack.enter_context(Postgres(tmp_path / "postgres", max_connections=60))
         valkey = stack.enter_context(Valkey(tmp_path / "valkey"))
-        engine = make_engine(_with_driver(postgres.url), pool_size=1, name="migrate")
-        upgrade(engine)
-        engine.dispose()
+        migrate(postgres.url)
         settings = {"STEPWELL_CONFIG": str(declare_tools(tmp_path))}
         fleet = stack.enter_context(Fleet(postgres.url, valkey.url, tmp_path, settings))
         fleet.start(apis=1, workers=2)
         yield Site(postgres=postgres, valkey=valkey, fleet=fleet)
-
-
-def _with_driver(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _statuses(fleet: Fleet, label: str) -> dict[str, int]:
