@@ -7,7 +7,7 @@ import pytest
 from api.stream.client import GAP_DELAYS
 from api.stream.watch import RECENT_SECONDS
 from tests.unit.stream.process import Process, take
-from tests.unit.stream.world import World
+from tests.unit.stream.watching import speaking
 
 
 async def joined_in(process: Process, seconds: float) -> list[str]:
@@ -20,13 +20,6 @@ async def joined_in(process: Process, seconds: float) -> list[str]:
         process.hear()
     process.end_read()
     return [event.name for event in await take(client)]
-
-
-def speaking() -> World:
-    world = World()
-    world.begin()
-    world.say()
-    return world
 
 
 def test_parts_that_came_during_a_slow_read_go_right_behind_it() -> None:

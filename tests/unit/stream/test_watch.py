@@ -1,48 +1,19 @@
 """What a watch does that whole histories don't show: who is read for, refused, cut off, ended."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from api.stream.client import GAP_DELAYS, Client, Wish
+from api.stream.client import GAP_DELAYS, Wish
 from api.stream.outbox import End
-from api.stream.until import TurnUnknown, Until
 from api.stream.vector import BadVector, parse_vector
 from shared.chats.errors import ChatNotFound
-from shared.chats.types import Episode, TurnId
+from shared.chats.types import Episode
 from shared.events.types import ChangedHint, PartBatch
 from tests.unit.stream.process import Process, anybody, take
-from tests.unit.stream.reading import Reading, Sent
+from tests.unit.stream.reading import Reading
+from tests.unit.stream.watching import names, run, speaking, watching
 from tests.unit.stream.world import World
-
-Scenario = Callable[[], Coroutine[Any, Any, None]]
-
-
-def run(scenario: Scenario) -> None:
-    asyncio.run(scenario())
-
-
-def names(events: list[Sent]) -> list[str]:
-    return [event.name for event in events]
-
-
-async def watching(world: World, wish: Wish | None = None) -> tuple[Process, Client, Reading]:
-    process = Process(world)
-    client = process.join(wish)
-    reading = Reading()
-    await process.read_all(client, reading)
-    return process, client, reading
-
-
-def speaking(said: int = 1) -> World:
-    world = World()
-    world.begin()
-    for _ in range(said):
-        world.say()
-    return world
 
 
 def test_a_part_of_an_older_attempt_goes_nowhere() -> None:
@@ -318,115 +289,5 @@ def test_a_failed_read_refuses_who_joins_and_is_repeated_for_the_others() -> Non
         assert process.watch.next_read_in() == 5
         assert names(await process.settle(client)) == ["title"]
         assert process.clock.now == 5
-
-    run(scenario)
-
-
-async def ends(world: World, until: Until, move: Callable[[World], None]) -> tuple[list[str], End]:
-    """Return the last event before a stream ends, and why it ended."""
-    wish = Wish(may_read=anybody, until=until)
-    process, client, _ = await watching(world, wish)
-    assert client.outbox.end is None
-    move(world)
-    events = await process.settle(client)
-    assert client.outbox.end is not None
-    return names(events), client.outbox.end
-
-
-def test_until_idle_ends_behind_the_status_that_says_so() -> None:
-    async def scenario() -> None:
-        events, end = await ends(speaking(), Until(), World.finish)
-        assert events == ["message", "turn_end", "status"]
-        assert end is End.DONE
-
-    run(scenario)
-
-
-def test_until_a_turn_ends_behind_its_end() -> None:
-    async def scenario() -> None:
-        world = speaking()
-        until = Until(turn_id=world.chat.current_turn_id)
-        events, end = await ends(world, until, World.finish)
-        assert events == ["message", "turn_end"]
-        assert end is End.DONE
-
-    run(scenario)
-
-
-def test_until_a_turn_ends_behind_its_pause() -> None:
-    async def scenario() -> None:
-        world = speaking()
-        until = Until(turn_id=world.chat.current_turn_id)
-        events, _ = await ends(world, until, World.require_action)
-        assert events == ["message", "action_required", "turn_end"]
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("idle", [True, False])
-def test_a_stream_whose_end_has_come_already_brings_what_is_new_and_ends(idle: bool) -> None:
-    async def scenario() -> None:
-        world = speaking()
-        turn_id = world.chat.current_turn_id
-        world.finish()
-        until = Until() if idle else Until(turn_id=turn_id)
-        _, client, reading = await watching(world, Wish(may_read=anybody, until=until))
-        assert client.outbox.end is End.DONE
-        assert reading.messages == world.visible
-        assert (str(turn_id) in reading.turns) is not idle
-        _, again, nothing = await watching(
-            world, Wish(may_read=anybody, until=until, place=parse_vector(reading.last_id))
-        )
-        assert again.outbox.end is End.DONE
-        assert nothing == Reading()
-
-    run(scenario)
-
-
-def test_a_turn_that_the_chat_does_not_have_is_refused() -> None:
-    async def scenario() -> None:
-        until = Until(turn_id=TurnId(World().chat.id))
-        _, client, _ = await watching(World(), Wish(may_read=anybody, until=until))
-        with pytest.raises(TurnUnknown):
-            await client.opened
-
-    run(scenario)
-
-
-def test_the_stream_of_a_turn_begins_with_its_own_message() -> None:
-    async def scenario() -> None:
-        world = World()
-        world.begin()
-        world.finish()
-        world.send()
-        own = world.visible[-1]
-        until = Until(turn_id=world.chat.current_turn_id)
-        wish = Wish(may_read=anybody, history=None, until=until)
-        process, client, reading = await watching(world, wish)
-        assert reading.messages == [own]
-        world.begin()
-        world.finish()
-        await process.read_all(client, reading)
-        assert reading.messages == world.visible[-2:]
-        assert client.outbox.end is End.DONE
-
-    run(scenario)
-
-
-def test_the_stream_of_a_queued_turn_begins_with_its_message_when_its_time_comes() -> None:
-    async def scenario() -> None:
-        world = speaking()
-        world.send()
-        until = Until(turn_id=world.queue[0].turn_id)
-        wish = Wish(may_read=anybody, history=None, until=until)
-        process, client, reading = await watching(world, wish)
-        assert reading.messages == []
-        assert reading.queue == [world.queue[0].id]
-        world.finish()
-        world.begin()
-        world.finish()
-        await process.read_all(client, reading)
-        assert reading.messages[-2:] == world.visible[-2:]
-        assert client.outbox.end is End.DONE
 
     run(scenario)

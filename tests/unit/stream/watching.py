@@ -1,0 +1,40 @@
+"""A client that watches a chat, and the loop that it does so on: for the tests of the watch."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from api.stream.client import Client, Wish
+from tests.unit.stream.process import Process
+from tests.unit.stream.reading import Reading, Sent
+from tests.unit.stream.world import World
+
+Scenario = Callable[[], Coroutine[Any, Any, None]]
+
+
+def run(scenario: Scenario) -> None:
+    """Run it on a loop of its own."""
+    asyncio.run(scenario())
+
+
+def names(events: list[Sent]) -> list[str]:
+    """Return the names of events."""
+    return [event.name for event in events]
+
+
+async def watching(world: World, wish: Wish | None = None) -> tuple[Process, Client, Reading]:
+    """Join a chat, and take all that it has to tell."""
+    process = Process(world)
+    client = process.join(wish)
+    reading = Reading()
+    await process.read_all(client, reading)
+    return process, client, reading
+
+
+def speaking(said: int = 1) -> World:
+    """Return a chat whose step has said so many parts."""
+    world = World()
+    world.begin()
+    for _ in range(said):
+        world.say()
+    return world
