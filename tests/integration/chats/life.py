@@ -1,6 +1,7 @@
 """The rules of a chat's life: what people and two workers may do to it, in any order."""
 
 from collections.abc import Callable
+from functools import partial
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -322,9 +323,9 @@ class ChatLife(RuleBasedStateMachine):
         rows = _rows(self._turn_id(step.turn), text, [])
         move: Callable[[Change], object]
         if status is Status.INTERRUPTING:
-            move = lambda change: self.moves.recover_interrupting(change, fence, rows)  # noqa: E731
+            move = partial(self.moves.recover_interrupting, fence=fence, partial=rows)
         else:
-            move = lambda change: self.moves.recover_running(change, fence)  # noqa: E731
+            move = partial(self.moves.recover_running, fence=fence)
         row = ("assistant", step.turn, text) if text else None
         self._attempt(move, lambda model: model.recover(step.number, row))
 
