@@ -46,10 +46,10 @@ def decide(
 ) -> Result | ToCommit:
     """Return what an answer with calls comes to; `result` says what it was otherwise."""
     turn_id = begun.chat.current_turn_id
+    stopped = (answer, *calls.results(turn_id, _not_run(calls, now)))
     loop = find_loop([row for row in begun.messages if row.turn_id == turn_id], calls.asked)
     if loop is not None:
-        return replace(result, ending=Failed(failure=loop))
-    stopped = (answer, *calls.results(turn_id, _not_run(calls, now)))
+        return replace(result, ending=Failed(failure=loop), partial=stopped)
     if calls.to_run:
         return ToCommit(answer=answer, calls=calls, if_stopped=stopped, spans=result.spans)
     rows = (answer, *calls.results(turn_id, {}))

@@ -36,9 +36,6 @@ from workers.steps.answer import Answer
 from workers.steps.interrupt import partial_rows
 from workers.steps.stream import Streamed
 
-NO_TOOL = "There is no tool of this name in this chat."
-"""What the model reads when it calls a tool that was not offered."""
-
 
 def make_result(
     begun: Begun, model: Model | None, streamed: Streamed, *, max_steps: int, now: datetime
@@ -107,9 +104,8 @@ def _complete_rows(
     ]
     if not calls:
         return (row,)
-    # A model that was cut off does not wait for its calls: they are not looked at.
-    text = NO_TOOL if finish.reason is base.FinishReason.TOOL_CALLS else NOT_RUN
-    return (row, _results(chat, calls, text, now))
+    # None of them runs if this is the end: a model that was cut off does not wait for its calls.
+    return (row, _results(chat, calls, now))
 
 
 def _says_something(part: Part) -> bool:
@@ -123,12 +119,12 @@ def _usage(model: Model, said: Usage | None) -> Usage:
     return replace(usage, context_limit=usage.context_limit or model.context_limit)
 
 
-def _results(chat: Chat, calls: list[ToolCallPart], text: str, now: datetime) -> NewMessage:
+def _results(chat: Chat, calls: list[ToolCallPart], now: datetime) -> NewMessage:
     results = tuple(
         ToolResultPart(
             tool_call_id=call.tool_call_id,
             tool_name=call.tool_name,
-            result=text,
+            result=NOT_RUN,
             is_error=True,
             created_at=now,
         )

@@ -27,7 +27,7 @@ from shared.errors.kinds import (
 from tests.unit.steps.ending import MODEL, NOW, begun, broken, finished
 from workers.leases import CancelReason
 from workers.providers.base import FinishReason
-from workers.steps.result import NO_TOOL, make_result
+from workers.steps.result import make_result
 from workers.steps.stream import ProviderFailure, Streamed
 
 SAID = TextPart(text="said")
@@ -96,7 +96,13 @@ def test_calls_are_answered_and_one_more_step_follows() -> None:
     assert isinstance(result.ending, More)
     answer, results = result.ending.rows
     assert answer.content == (SAID, CALL)
-    assert (results.role, results.content) == (Role.TOOL, (_answered(CALL, NO_TOOL),))
+    assert (results.role, results.content) == (Role.TOOL, (_answered(CALL, NOT_RUN),))
+
+
+def test_the_calls_of_a_last_step_were_not_run_if_a_person_is_faster() -> None:
+    result = _result(finished(SAID, CALL, reason=TOOLS), steps=9)
+    assert isinstance(result.ending, Failed)
+    assert result.partial[1].content == (_answered(CALL, NOT_RUN),)
 
 
 @pytest.mark.parametrize(
