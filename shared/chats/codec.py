@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from shared.chats.types import (
@@ -35,6 +35,11 @@ _LARGEST: Final = 2**64 - 1
 _DEEPEST: Final = 200
 TOO_DEEP: Final = "[nested too deeply]"
 
+UNREADABLE: Final = "[a part that this version can't read]"
+"""What stands for a part that a newer version has written, while both of them run."""
+
+_AS_STORED: Final = "as_stored"
+
 _PART_TYPES: Mapping[str, type[Part]] = {
     "text": TextPart,
     "reasoning": ReasoningPart,
@@ -44,6 +49,16 @@ _PART_TYPES: Mapping[str, type[Part]] = {
     "file": FilePart,
 }
 _PART_NAMES: Mapping[type[Part], str] = {kind: name for name, kind in _PART_TYPES.items()}
+
+# What is worked with as text: another value would fail far from here, at every turn.
+_TEXTS: Mapping[type[Part], tuple[str, ...]] = {
+    TextPart: ("text",),
+    ReasoningPart: ("text",),
+    ToolCallPart: ("tool_call_id", "tool_name"),
+    ToolResultPart: ("tool_call_id", "tool_name"),
+    SourcePart: ("source_id", "url", "title"),
+    FilePart: ("media_type",),
+}
 
 _Stored = (
     TextPart
@@ -79,12 +94,12 @@ def dump(value: _Stored) -> dict[str, JsonValue]:
 
 
 def dump_parts(parts: Sequence[Part]) -> list[JsonValue]:
-    """Write message content as a JSON array."""
-    return [dump(part) for part in parts]
+    """Write message content as a JSON array; what could not be read is written as it was."""
+    return [dump(part) if (stored := _as_stored(part)) is None else stored for part in parts]
 
 
 def load_part(stored: JsonObject) -> Part:
-    """Read one part. Raise `ValueError` when its type is unknown."""
+    """Read one part. Raise `ValueError` when its type is unknown, or it lacks what it needs."""
     values = dict(stored)
     name = values.pop("type", None)
     kind = _PART_TYPES.get(name) if isinstance(name, str) else None
@@ -92,12 +107,32 @@ def load_part(stored: JsonObject) -> Part:
         raise ValueError(f"stored content has a part of the unknown type {name!r}")
     if "created_at" in values:
         values["created_at"] = cast(JsonValue, _time(values["created_at"]))
+    for text in _TEXTS[kind]:
+        if not isinstance(values.get(text), str):
+            raise ValueError(f"a stored part of the type {name!r} has no {text!r}")
     return _build(kind, values)
 
 
 def load_parts(stored: Sequence[JsonObject]) -> tuple[Part, ...]:
-    """Read message content. Raise `ValueError` when a part's type is unknown."""
-    return tuple(load_part(part) for part in stored)
+    """Read message content; a part that can't be read becomes the text `UNREADABLE`.
+
+    It may be a newer version's, and its chat has to go on.
+    """
+    return tuple(_load_or_stand_in(part) for part in stored)
+
+
+def _load_or_stand_in(stored: JsonObject) -> Part:
+    try:
+        return load_part(stored)
+    except (TypeError, ValueError):
+        # A message that moves from the queue into the history takes what is in it along.
+        return TextPart(text=UNREADABLE, provider_metadata={_AS_STORED: stored})
+
+
+def _as_stored(part: Part) -> JsonValue:
+    if isinstance(part, TextPart) and part.text == UNREADABLE and part.provider_metadata:
+        return part.provider_metadata.get(_AS_STORED)
+    return None
 
 
 def load_usage(stored: JsonObject | None) -> Usage:
@@ -148,7 +183,12 @@ def load_tool(stored: JsonObject) -> DynamicTool:
 
 
 def _build(kind: type[_T], values: JsonObject) -> _T:
-    return kind(**values)
+    """Build a value; fields that only a newer version knows are left out."""
+    try:
+        return kind(**values)
+    except TypeError:
+        known = {field.name for field in fields(cast(Any, kind))}
+        return kind(**{name: value for name, value in values.items() if name in known})
 
 
 def _plain(item: object) -> JsonValue:

@@ -4,14 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.chats import codec
 from shared.chats.tables import tool_runs as runs
-from shared.chats.types import ChatId, LeaseId, MessageId, ToolResultPart
+from shared.chats.types import ChatId, JsonObject, LeaseId, MessageId, ToolResultPart
 
 
 class RunState(StrEnum):
@@ -37,7 +36,10 @@ class RunKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRun:
-    """A row of the ledger; a result is there exactly when the state is not `claimed`."""
+    """A row of the ledger; a result is there when the state is not `claimed`.
+
+    One that this version can't read is not there: it counts as unknown.
+    """
 
     state: RunState
     lease_id: LeaseId
@@ -117,10 +119,14 @@ def _key(row: RowMapping) -> RunKey:
 
 
 def _read(row: RowMapping) -> ToolRun:
-    result = row["result"]
     return ToolRun(
         state=RunState(row["state"]),
         lease_id=LeaseId(row["lease_id"]),
         runs=row["runs"],
-        result=None if result is None else cast(ToolResultPart, codec.load_part(result)),
+        result=_read_result(row["result"]),
     )
+
+
+def _read_result(stored: JsonObject | None) -> ToolResultPart | None:
+    [part] = codec.load_parts([stored]) if stored is not None else [None]
+    return part if isinstance(part, ToolResultPart) else None

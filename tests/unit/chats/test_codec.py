@@ -30,6 +30,7 @@ from shared.chats.types import (
     TurnTime,
     Usage,
 )
+from shared.events.wire import public_part
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -43,6 +44,7 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 METADATA = st.none() | OBJECTS
 MAYBE_TIME = st.none() | TIMES
 TURN = TurnId(uuid7())
+MOMENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 PARTS: st.SearchStrategy[Part] = st.one_of(
     st.builds(TextPart, text=TEXT, provider_metadata=METADATA),
@@ -190,10 +192,57 @@ def test_a_part_of_an_unknown_type_is_refused(stored: JsonObject) -> None:
 @pytest.mark.parametrize(
     "stored",
     [
+        {"type": "hologram", "depth": {"of": [1, 2]}, "provider_metadata": {"key": "k"}},
+        {"type": "text", "words": ["newer"]},
+        {"type": "reasoning", "text": None},
+        {"type": "tool-call", "tool_name": "look", "args": {}},
+        {"type": 7},
+        {},
+    ],
+)
+def test_a_part_that_can_not_be_read_is_told_as_one_and_kept_as_it_is(stored: JsonObject) -> None:
+    said = TextPart(text="said")
+    parts = codec.load_parts([codec.dump(said), stored])
+    assert parts[0] == said
+    assert isinstance(parts[1], TextPart)
+    assert parts[1].text == "[a part that this version can't read]"
+    assert codec.dump_parts(parts) == [codec.dump(said), stored]
+    assert public_part(parts[1]) == {"type": "text", "text": codec.UNREADABLE}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ToolCallPart(tool_call_id="c", tool_name="look", args={}, created_at=MOMENT),
+        TextPart(text="said"),
+    ],
+)
+def test_fields_of_a_newer_version_are_left_out(value: Part) -> None:
+    assert codec.load_parts([{**codec.dump(value), "newer": {"deep": [1]}}]) == (value,)
+
+
+def test_fields_of_a_newer_version_are_left_out_everywhere() -> None:
+    newer: JsonObject = {"newer": 1}
+    tool = DynamicTool(name="t", description="d", input_schema={})
+    call = PendingCall(tool_call_id="c", tool_name="t", args={}, deadline_at=MOMENT, turn_id=TURN)
+    retry = RetryState(
+        attempt=1, delay_ms=1, error="e", kind="k", retryable=True, retrying_at=MOMENT
+    )
+    error = ChatError(message="m", kind="auth", retryable=False, turn_id=None)
+    assert codec.load_usage({**codec.dump(Usage(input_tokens=1)), **newer}) == Usage(input_tokens=1)
+    assert codec.load_turn_time({**codec.dump(TurnTime(queue=1)), **newer}) == TurnTime(queue=1)
+    assert codec.load_tool({**codec.dump(tool), **newer}) == tool
+    assert codec.load_pending_call({**codec.dump(call), **newer}) == call
+    assert codec.load_retry({**codec.dump(retry), **newer}) == retry
+    assert codec.load_error({**codec.dump(error), **newer}) == error
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
         {},
         {"message": "m"},
         {"message": "m", "kind": "k", "retryable": True, "turn_id": "no id"},
-        {"message": "m", "kind": "k", "retryable": True, "news": 1},
     ],
 )
 def test_an_error_that_can_not_be_read_is_a_generic_one(stored: JsonObject) -> None:
