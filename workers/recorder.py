@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from threading import Lock
+from typing import Final
 
 from shared.chats.states import Move
 from shared.config.catalog import Model
@@ -10,7 +11,16 @@ from workers.providers.base import Request
 from workers.steps.recorder import Stage
 from workers.steps.size import prompt_size
 
-_RELEASED = frozenset({Move.RELEASE, Move.DEFER})
+_ENDS: Final = frozenset(
+    {
+        Move.SETTLE_FINISH,
+        Move.SETTLE_MORE,
+        Move.SETTLE_REQUIRE_ACTION,
+        Move.SETTLE_FAIL,
+        Move.FINISH_INTERRUPTION,
+    }
+)
+"""The moves by which a step is over; after the others of a worker it is taken up once more."""
 
 
 class WorkerRecorder:
@@ -48,8 +58,8 @@ class WorkerRecorder:
             self._streaming += change
 
     def settled(self, model: Model | None, move: Move) -> None:
-        """A step was written."""
-        if model is not None and move not in _RELEASED:
+        """A move was written that may have ended a step; `model` was asked in it, None = nobody."""
+        if model is not None and move in _ENDS:
             self._metrics.steps_total.labels(provider=model.provider, model=model.name).inc()
 
     def lost(self) -> None:

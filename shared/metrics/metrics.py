@@ -63,7 +63,9 @@ class Metrics:
             "Steps in this worker: those that stream, those that do anything else.",
             "state",
         )
-        self.steps_total = self._counter("steps", "Steps taken.", *_MODEL)
+        self.steps_total = self._counter(
+            "steps", "Steps that ended, each once, of those in which a model was asked.", *_MODEL
+        )
         self.step_duration_seconds = self._histogram(
             "step_duration_seconds",
             "Length of a step by stage.",

@@ -54,7 +54,7 @@ def _conclude(deps: StepDeps, lease: Lease, begun: Begun, played: Played) -> Set
     now = deps.now()
     result = make_result(begun, played.model, played.streamed, max_steps=deps.max_steps, now=now)
     if not isinstance(result.ending, More):
-        return _settle(deps, lease, begun.fence, result, played.model)
+        return _settle(deps, lease, begun.fence, result, played.asked)
     # Its first row is the answer: without one there is nothing to go on with.
     said, *_ = result.ending.rows
     offer = offer_of(deps.registry, begun.chat)
@@ -64,7 +64,7 @@ def _conclude(deps: StepDeps, lease: Lease, begun: Begun, played: Played) -> Set
         case ToCommit() as plan:
             return _commit(deps, lease, begun, played, plan)
         case Result() as decided:
-            return _settle(deps, lease, begun.fence, decided, played.model)
+            return _settle(deps, lease, begun.fence, decided, played.asked)
 
 
 def _count_stream(deps: StepDeps, played: Played) -> None:
@@ -92,7 +92,7 @@ def _commit(
         return None
     deps.recorder.stage(Stage.SETTLE, deps.clock() - started)
     if isinstance(at, Settlement):
-        deps.recorder.settled(played.model, at.move)
+        deps.recorder.settled(played.asked, at.move)
         return at
     deps.reached(CrashPoint.COMMITTED)
     deps.loop.submit(_end_episode(played.writer, None))

@@ -24,6 +24,11 @@ class Played:
     model: Model | None
     writer: EpisodeWriter
 
+    @property
+    def asked(self) -> Model | None:
+        """The model that was asked; None = none was, so that there is no step to count."""
+        return self.model if self.streamed.asked else None
+
 
 def play(deps: StepDeps, lease: Lease, begun: Begun) -> Played | None:
     """Ask the model and wait for the end; None = the loop ended, and with it this process."""
@@ -86,4 +91,4 @@ def _not_declared(name: str) -> Preclassified:
 
 
 def _never_opened(error: Preclassified) -> Streamed:
-    return Streamed(answer=Answer(), seconds=0.0, first_part_seconds=None, error=error)
+    return Streamed(answer=Answer(), asked=False, seconds=0.0, first_part_seconds=None, error=error)

@@ -38,5 +38,5 @@ class StepRecorder(Protocol):
         ...
 
     def settled(self, model: Model | None, move: Move) -> None:
-        """A step was written."""
+        """A move was written that may have ended a step; `model` was asked in it, None = nobody."""
         ...

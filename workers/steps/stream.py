@@ -34,10 +34,11 @@ class Streamed:
     """How a stream ended: complete (`answer.finish` is set), failed, or stopped.
 
     `seconds` is the time from the opening of the request to the end, `first_part_seconds` to the
-    first part (None = none came).
+    first part (None = none came). `asked`: the request was opened.
     """
 
     answer: Answer
+    asked: bool
     seconds: float
     first_part_seconds: float | None
     error: ProviderFailure | None = None
@@ -85,7 +86,7 @@ async def stream_answer(
     stop = _Stop()
     stopped = lease.stoppable(stop)
     if stopped is not None:
-        return reading.ended(error, stopped)
+        return reading.ended(error, stopped, asked=False)
     guard.open()
     try:
         await reading.read(provider.stream(request), writer, guard, now)
@@ -131,10 +132,13 @@ class _Reading:
                 self.answer.add(event)
                 _show(writer, event)
 
-    def ended(self, error: ProviderFailure | None, stopped: CancelReason | None) -> Streamed:
+    def ended(
+        self, error: ProviderFailure | None, stopped: CancelReason | None, *, asked: bool = True
+    ) -> Streamed:
         """Return all of it."""
         return Streamed(
             answer=self.answer,
+            asked=asked,
             seconds=self._timers.now() - self._opened,
             first_part_seconds=self._first_part,
             error=error,

@@ -52,6 +52,7 @@ class Notes:
     requests: list[Request] = field(default_factory=list[Request])
     stages: list[Stage] = field(default_factory=list[Stage])
     moves: list[Move] = field(default_factory=list[Move])
+    asked: list[str | None] = field(default_factory=list[str | None])
     first_parts: int = 0
     streams: int = 0
     dropped: int = 0
@@ -72,8 +73,8 @@ class Notes:
         self.streams += change
 
     def settled(self, model: Model | None, move: Move) -> None:
-        del model
         self.moves.append(move)
+        self.asked.append(None if model is None else model.name)
 
     def stream_buffer_dropped(self, count: int) -> None:
         self.dropped += count

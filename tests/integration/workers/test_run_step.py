@@ -58,7 +58,7 @@ def test_an_answer_is_streamed_committed_and_counted(rig: Rig) -> None:
     assert chat.usage == Usage(input_tokens=4, output_tokens=2, context_limit=1000)
     assert _answer(rig, chat_id) == (SAID, False)
     assert rig.parts(chat_id, FIRST) == SAID
-    assert rig.notes.moves == [Move.SETTLE_FINISH]
+    assert (rig.notes.moves, rig.notes.asked) == ([Move.SETTLE_FINISH], [MODEL.name])
     assert rig.notes.stages == [Stage.BEGIN, Stage.QUEUE, Stage.SETTLE, Stage.PROVIDER]
     assert (rig.notes.first_parts, rig.notes.streams) == (1, 0)
     assert rig.deps.leases.all() == []
@@ -118,6 +118,7 @@ def test_a_model_that_is_not_declared_is_an_error_of_the_chat(rig: Rig) -> None:
     assert error is not None
     assert error.kind == "config"
     assert "unheard-of" in error.message
+    assert (rig.notes.moves, rig.notes.asked) == ([Move.SETTLE_FAIL], [None])
 
 
 def test_a_provider_that_can_not_be_used_is_an_error_of_the_chat(rig: Rig) -> None:
@@ -205,7 +206,14 @@ def test_a_stop_keeps_what_was_said(rig: Rig) -> None:
     assert step.result(20) == Settled()
     assert _answer(rig, chat_id) == (SAID, True)
     assert rig.bench.chat(chat_id).status is Status.WAITING
-    assert rig.notes.moves == [Move.FINISH_INTERRUPTION]
+    assert (rig.notes.moves, rig.notes.asked) == ([Move.FINISH_INTERRUPTION], [MODEL.name])
+
+
+def test_a_stop_that_came_before_the_request_is_no_step(rig: Rig) -> None:
+    chat_id = rig.bench.start()
+    rig.deps.leases.cancel_all(CancelReason.INTERRUPTED)
+    assert rig.begin_step(chat_id).result(20) == Settled()
+    assert (rig.notes.moves, rig.notes.asked) == ([Move.RELEASE], [None])
 
 
 def test_a_stop_that_no_hint_told_of_is_found_by_the_settle(rig: Rig) -> None:

@@ -59,5 +59,5 @@ def broken(
     for index, part in enumerate(parts):
         answer.add(PartDone(index, part))
     return Streamed(
-        answer=answer, seconds=1.5, first_part_seconds=0.5, error=error, stopped=stopped
+        answer=answer, asked=True, seconds=1.5, first_part_seconds=0.5, error=error, stopped=stopped
     )
