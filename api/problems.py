@@ -6,16 +6,13 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from psycopg import Error as PostgresError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
 from api.access.gate import Unauthenticated
 from api.stream.serve import StreamUnavailable
 from api.stream.until import BadUntil, TurnUnknown
 from api.stream.vector import BadVector
 from shared.chats import errors
 from shared.chats.types import JsonValue
+from shared.db.outage import is_outage
 
 RETRY_SECONDS: Final = 1
 """What `Retry-After` says when something of ours is away for a moment."""
@@ -82,9 +79,6 @@ _TITLES: Final[Mapping[ProblemCode, str]] = {
     ProblemCode.INTERNAL: "The server made a mistake",
     ProblemCode.UNAVAILABLE: "A part of the server is away",
 }
-
-# SQLSTATE classes and codes that mean "not now" rather than "not so".
-_AWAY: Final = ("08", "53", "57", "40", "55P03", "25006", "25P03", "58")
 
 
 class Problem(Exception):
@@ -177,24 +171,11 @@ def problem_of(error: Exception) -> Problem:
             return not_found("turn")
         case StreamUnavailable():
             return unavailable("PostgreSQL")
-        case SQLAlchemyError() if is_outage(error):
+        case _ if is_outage(error):
             return unavailable("PostgreSQL")
         case _:
             detail = "An error that nobody expected; the log has it under this request's id."
             return Problem(ProblemCode.INTERNAL, detail)
-
-
-def is_outage(error: SQLAlchemyError) -> bool:
-    """Say whether the database was away or busy, as opposed to asked something wrong."""
-    if isinstance(error, PoolTimeout):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    cause = error.orig
-    if error.connection_invalidated or not isinstance(cause, PostgresError):
-        return True
-    # Without a state the connection failed before PostgreSQL could say why.
-    return cause.sqlstate is None or cause.sqlstate.startswith(_AWAY)
 
 
 def _refused_move(error: errors.ChatsError) -> Problem:

@@ -13,8 +13,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine as Database
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
 from shared.chats.change import Limits
@@ -24,6 +23,7 @@ from shared.chats.types import ChatId, WorkerId
 from shared.config.catalog import load_catalog
 from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine
+from shared.db.outage import is_outage
 from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
@@ -41,7 +41,7 @@ from workers.steps.deps import StepDeps
 from workers.steps.guard import Patience
 from workers.steps.outcome import Outcome
 from workers.steps.run import run_step
-from workers.steps.settle import Settler, is_passing
+from workers.steps.settle import Settler
 from workers.steps.timers import LoopTimers, TimerName, Timers
 from workers.sweep import Sweeper
 from workers.tools.deps import ToolDeps
@@ -133,8 +133,8 @@ class WorkerDeps:
         while True:
             try:
                 return self._renewal.start()
-            except (DBAPIError, PoolTimeout) as error:
-                if not is_passing(error) or time.monotonic() >= deadline:
+            except SQLAlchemyError as error:
+                if not is_outage(error) or time.monotonic() >= deadline:
                     raise
                 _log.warning("worker.waits_for_postgresql", problem=str(error).splitlines()[0])
             time.sleep(START_AGAIN_SECONDS)

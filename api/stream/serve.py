@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.stream.ports import Reads
 from api.stream.post import Post
 from api.stream.watch import Read
 from shared.chats.stream_view import StreamView
+from shared.db.outage import is_outage
 from shared.events.errors import BufferUnavailable
 from shared.events.types import PartEntry
 
@@ -74,7 +74,7 @@ async def _parts(view: StreamView, reads: Reads) -> Sequence[PartEntry]:
 
 def _tell(post: Post, error: Exception) -> None:
     chat_id = str(post.watch.chat_id)
-    if isinstance(error, SQLAlchemyError):
+    if is_outage(error):
         _log.warning("stream.read_failed", chat_id=chat_id, error=type(error).__name__)
     else:
         _log.error("stream.read_failed", chat_id=chat_id, exc_info=error)

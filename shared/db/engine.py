@@ -1,10 +1,12 @@
 """Opens PostgreSQL with limits that keep a stopped process from holding locks for long."""
 
 import orjson
-from sqlalchemy import Engine, create_engine
+import psycopg
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 
 from shared.db.cursor import Cursor
 from shared.db.liveness import check_liveness
+from shared.db.outage import READ_ONLY
 
 # A process that was stopped or cut off must not hold a lock for long: every limit is on the server.
 _SERVER_LIMITS = (
@@ -46,7 +48,15 @@ def make_engine(
         },
     )
     check_liveness(engine)
+    event.listen(engine, "handle_error", _leave_standby)
     return engine
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """Connect anew after a failover: the URL may lead to the new primary by then."""
+    error = context.original_exception
+    if isinstance(error, psycopg.Error) and error.sqlstate == READ_ONLY:
+        context.is_disconnect = True
 
 
 def _dump(value: object) -> str:

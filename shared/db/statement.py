@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import ColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from shared.db.outage import READ_ONLY
+
 Row = Mapping[str, Any]
 Parameters = Mapping[str, object]
 Converter = Callable[[Any], object]
@@ -67,7 +69,7 @@ class Statement:
         try:
             return driver.execute(self._text, bound)
         except psycopg.Error as error:
-            if driver.closed or driver.broken:
+            if driver.closed or driver.broken or error.sqlstate == READ_ONLY:
                 connection.invalidate(error)
             raise _of_sqlalchemy(error, self._text, connection.invalidated) from error
 

@@ -1,19 +1,18 @@
 """Runs one step: begin, play, settle, and the outcome for the queue."""
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.chats.drive.begin import Beginning, Begun, GivenUp, NotDue, NothingToDo, begin
 from shared.chats.errors import ChatNotFound, WorkerDead
 from shared.chats.states import Move
 from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.db.outage import is_outage
 from workers.crash import CrashPoint
 from workers.leases import Lease
 from workers.steps.conclude import answer, go_on
 from workers.steps.deps import StepDeps
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 from workers.steps.recorder import Stage
-from workers.steps.settle import is_passing
 from workers.steps.title import improve_title
 
 _BEGIN_AGAIN_SECONDS = 1.0
@@ -58,8 +57,8 @@ def _begin(deps: StepDeps, lease: Lease, worker_id: WorkerId) -> Beginning | Ret
     except WorkerDead:
         # The next renewal gives this process a new id.
         return RetryLater(delay_seconds=_BEGIN_AGAIN_SECONDS)
-    except (DBAPIError, PoolTimeout) as error:
-        if not is_passing(error):
+    except SQLAlchemyError as error:
+        if not is_outage(error):
             raise
         deps.log.warning("begin.postponed", error=type(error).__name__)
         return RetryLater(delay_seconds=_BEGIN_AGAIN_SECONDS)

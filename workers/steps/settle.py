@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.stdlib import BoundLogger
 
 from shared.chats.change import Change
@@ -16,16 +15,12 @@ from shared.chats.errors import ChatNotFound, StaleFence
 from shared.chats.machine import ChatMachine, Updated
 from shared.chats.seal import Spans
 from shared.chats.types import ChatId, NewMessage
+from shared.db.outage import is_outage
 
 T = TypeVar("T")
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 2.0
-
-# SQLSTATE classes that pass: connection (08), rollback for a deadlock or a conflict (40), lack of
-# resources (53), operator intervention such as a shutdown or a time-out (57), lock not had (55);
-# and a process that was stopped in the middle of its transaction, until the server ended that.
-_PASSING = ("08", "25P03", "40", "53", "55", "57")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +56,15 @@ class Settler:
     def insist(self, act: Callable[[], T]) -> T:
         """Do something with the database, again and again while it is away.
 
-        Raises what the database raises when it is not a passing failure, or not over in time.
+        Raises what the database raises when it is no outage, or not over in time.
         """
         deadline = self.clock() + self.outage_seconds
         pause = _FIRST_SECONDS
         while True:
             try:
                 return act()
-            except (DBAPIError, PoolTimeout) as error:
-                if not is_passing(error) or self.clock() >= deadline:
+            except SQLAlchemyError as error:
+                if not is_outage(error) or self.clock() >= deadline:
                     raise
                 self.log.warning("settle.postponed", seconds=pause, error=type(error).__name__)
             self.sleep(pause)
@@ -80,14 +75,3 @@ class Settler:
             return self.insist(lambda: self.machine.update(chat_id, move))
         except (StaleFence, ChatNotFound):
             return None
-
-
-def is_passing(error: DBAPIError | PoolTimeout) -> bool:
-    """Say whether a database error is one of an outage, not of what was asked."""
-    if isinstance(error, PoolTimeout) or error.connection_invalidated:
-        return True
-    state: str | None = getattr(error.orig, "sqlstate", None)
-    if state is None:
-        # The server said nothing: there was no connection to say it on.
-        return isinstance(error, OperationalError | InterfaceError)
-    return state.startswith(_PASSING)

@@ -126,13 +126,37 @@ def test_requests_beyond_the_pool_wait_for_their_turn(own_api: Api) -> None:
 def test_a_connection_that_the_database_closed_is_not_used_again(own_api: Api) -> None:
     client = own_api.caller("alice")
     chat = client.start()
+    _end_sessions(own_api)
+    assert client.get(f"/v1/chats/{chat['id']}").status == 200
+
+
+def test_a_standby_is_an_outage_until_there_is_a_primary(own_api: Api) -> None:
+    client = own_api.caller("alice")
+    path = f"/v1/chats/{client.start()['id']}/messages"
+    _set_read_only(own_api, "on")
+    _end_sessions(own_api)
+    reply = client.post(path, {"content": "x"}, once="k")
+    assert (reply.status, reply.code) == (503, "unavailable")
+    _set_read_only(own_api, "off")
+    assert client.post(path, {"content": "x"}, once="k").status == 202
+
+
+def _set_read_only(api: Api, switch: str) -> None:
+    name = api.engine.url.database
+    with api.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET default_transaction_read_only = off"))
+        connection.execute(
+            text(f"ALTER DATABASE {name} SET default_transaction_read_only = {switch}")
+        )
+
+
+def _end_sessions(api: Api) -> None:
     ended = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name LIKE 'stepwell-api%' AND datname = current_database()"
     )
-    with own_api.engine.begin() as connection:
+    with api.engine.connect() as connection:
         assert connection.execute(ended).all()
-    assert client.get(f"/v1/chats/{chat['id']}").status == 200
 
 
 def test_redis_may_go_and_come_back(tmp_path: Path, database_url: str, engine: Engine) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 import psycopg
 import pytest
 import structlog
+from psycopg import sql
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -161,6 +162,39 @@ def test_a_row_that_somebody_holds_for_too_long_is_an_outage(bench: Bench) -> No
     updated = settler.settle(chat_id, begun.fence, Result(ending=Finish(rows=())))
     assert updated is not None
     assert slept == [0.1]
+
+
+def test_an_answer_is_kept_through_a_failover_to_a_standby(bench: Bench) -> None:
+    chat_id, begun = _begin(bench)
+    _make_read_only(bench.engine, "on")
+    slept: list[float] = []
+
+    def fail_over(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            _make_read_only(bench.engine, "off")
+
+    settler = replace(_settler(bench, slept), sleep=fail_over)
+    result = Result(ending=Finish(rows=_rows(begun)))
+    updated = settler.settle(chat_id, begun.fence, result)
+    assert updated is not None
+    assert updated.value.move is Move.SETTLE_FINISH
+    # The pool's connections are to the standby: they are left as soon as it says what it is.
+    assert slept == [0.1, 0.2, 0.4]
+
+
+def _make_read_only(engine: Engine, switch: str) -> None:
+    """Have the database refuse writes in every new session, as a standby does; end none."""
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(
+                sql.Identifier(engine.url.database or ""), sql.Literal(switch)
+            )
+        )
+    if switch == "on":
+        engine.dispose()
 
 
 def test_an_error_of_ours_is_no_outage(bench: Bench) -> None:

@@ -8,8 +8,7 @@ import psycopg
 import pytest
 import structlog
 from psycopg import errors
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shared.chats.drive.settle import Finish, Result, Settlement
 from shared.chats.errors import ChatNotFound, StaleFence
@@ -17,7 +16,7 @@ from shared.chats.machine import ChatMachine, Updated
 from shared.chats.states import Move
 from tests.chats import new_chat
 from tests.unit.steps.ending import begun
-from workers.steps.settle import Settler, is_passing
+from workers.steps.settle import Settler
 
 BEGUN = begun()
 RESULT = Result(ending=Finish(rows=()))
@@ -99,54 +98,3 @@ def test_what_is_no_outage_is_raised_at_once() -> None:
     with pytest.raises(DBAPIError):
         outage.settle()
     assert outage.slept == []
-
-
-def _error(kind: type[psycopg.Error]) -> DBAPIError:
-    return DBAPIError("UPDATE", {}, kind("said"))
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        errors.LockNotAvailable,
-        errors.QueryCanceled,
-        errors.DeadlockDetected,
-        errors.SerializationFailure,
-        errors.AdminShutdown,
-        errors.CrashShutdown,
-        errors.CannotConnectNow,
-        errors.TooManyConnections,
-        errors.ConnectionFailure,
-        errors.IdleInTransactionSessionTimeout,
-    ],
-)
-def test_an_outage_passes(kind: type[psycopg.Error]) -> None:
-    assert is_passing(_error(kind))
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        errors.UniqueViolation,
-        errors.CheckViolation,
-        errors.UntranslatableCharacter,
-        errors.UndefinedColumn,
-        errors.SyntaxError,
-        errors.NumericValueOutOfRange,
-    ],
-)
-def test_what_was_asked_for_does_not_get_better(kind: type[psycopg.Error]) -> None:
-    assert not is_passing(_error(kind))
-
-
-def test_where_the_server_said_nothing_there_was_no_connection() -> None:
-    assert is_passing(OperationalError("s", {}, psycopg.OperationalError("refused")))
-    assert is_passing(InterfaceError("s", {}, psycopg.InterfaceError("closed")))
-    assert not is_passing(DBAPIError("s", {}, psycopg.DataError("no such type")))
-    assert is_passing(PoolTimeout("no connection is free"))
-
-
-def test_a_connection_that_broke_is_an_outage_whatever_it_said() -> None:
-    error = _error(errors.SyntaxError)
-    error.connection_invalidated = True
-    assert is_passing(error)

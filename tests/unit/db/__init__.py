@@ -1,0 +1,1 @@
+"""Tests of shared/db without a database."""
