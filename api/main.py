@@ -20,6 +20,7 @@ from api import refusals
 from api.access.gate import Gate
 from api.deps import Deps
 from api.live import Live
+from api.methods import EveryMethod
 from api.observer import Observer
 from api.openapi import describe
 from api.purge import purge_forever
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     deps = make_deps(settings, closing)
     app = make_routes(_lifespan(deps, closing))
     app.state.deps = deps
+    app.add_middleware(EveryMethod, routes=_routes(app))
     app.add_middleware(Observer, metrics=deps.metrics, new_id=deps.new_id, clock=deps.clock)
     return app
 
@@ -80,10 +82,15 @@ def make_routes(lifespan: Lifespan | None = None) -> FastAPI:
     )
     for routes in ROUTES:
         app.include_router(routes.router)
-    known = [route for routes in ROUTES for route in routes.router.routes]
-    refusals.register(app, [route for route in known if isinstance(route, Route)])
+    refusals.register(app, _routes(app))
     describe(app)
     return app
+
+
+def _routes(app: FastAPI) -> list[Route]:
+    """Return our routes, and the framework's own of the document."""
+    ours = [route for routes in ROUTES for route in routes.router.routes]
+    return [route for route in (*ours, *app.routes) if isinstance(route, Route)]
 
 
 def make_deps(settings: Settings, closing: ExitStack) -> Deps:

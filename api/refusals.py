@@ -16,6 +16,7 @@ from starlette.routing import Route
 from api.access.gate import Unauthenticated
 from api.faults import problem_of_validation
 from api.json_response import ProblemResponse
+from api.methods import allowed_methods
 from api.problems import Problem, ProblemCode, problem_of
 from api.stream.serve import StreamUnavailable
 from api.stream.until import BadUntil, TurnUnknown
@@ -73,7 +74,7 @@ def _framework_problem(error: HTTPException, path: str, routes: Sequence[Route])
         case HTTPStatus.NOT_FOUND:
             return Problem(ProblemCode.NOT_FOUND, f"There is no path {readable(path)}.")
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = ", ".join(_methods(path, routes))
+            allowed = ", ".join(allowed_methods(path, routes))
             return Problem(
                 ProblemCode.METHOD_NOT_ALLOWED,
                 f"This path takes {allowed}.",
@@ -81,12 +82,6 @@ def _framework_problem(error: HTTPException, path: str, routes: Sequence[Route])
             )
         case _:
             return Problem(ProblemCode.INVALID_REQUEST, "The request can't be read.")
-
-
-def _methods(path: str, routes: Sequence[Route]) -> list[str]:
-    """Return all methods of a path; the framework names those of its first route only."""
-    found = [route.methods for route in routes if route.path_regex.match(path)]
-    return sorted({method for methods in found for method in methods or ()})
 
 
 async def _gone(_: Request, __: Exception) -> Response:

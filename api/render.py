@@ -100,14 +100,14 @@ def render_turn(turn: Turn) -> Json:
 
 
 def render_turn_time(time: TurnTime) -> Json:
-    """Return where a turn's time went, in seconds."""
+    """Return where a turn's time went, in seconds, to the microsecond that it was measured."""
     return {
-        "queue": time.queue,
-        "provider": time.provider,
-        "backoff": time.backoff,
-        "tools": time.tools,
-        "client_tools": time.client_tools,
-        "commit": time.commit,
+        "queue": round(time.queue, 6),
+        "provider": round(time.provider, 6),
+        "backoff": round(time.backoff, 6),
+        "tools": round(time.tools, 6),
+        "client_tools": round(time.client_tools, 6),
+        "commit": round(time.commit, 6),
     }
 
 

@@ -64,7 +64,7 @@ TARGETS: Final = [
     ("POST", "{chat}/queue/9223372036854775808/promote", "not_found"),
     ("PUT", "/v1/chats/by-key/%ED%A0%80/messages", "not_found"),
     ("PUT", "/v1/chats/by-key//messages", "invalid_request"),
-    ("OPTIONS", "/v1/chats", "method_not_allowed"),
+    ("PROPFIND", "/v1/chats", "method_not_allowed"),
     ("TRACE", "{chat}", "method_not_allowed"),
     ("GET", "//v1/chats", "not_found"),
 ]

@@ -133,7 +133,7 @@ def test_unknown_paths_and_methods_are_problems_too(
 
 def test_a_path_names_all_its_methods(alice: Client) -> None:
     reply = alice.put(f"/v1/chats/{uuid4()}", {})
-    assert reply.headers["allow"] == "DELETE, GET, PATCH"
+    assert reply.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
 
 
 def test_a_key_is_stored_as_a_hash_only(api: Api) -> None:

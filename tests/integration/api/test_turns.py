@@ -29,6 +29,7 @@ def test_a_turn_has_everything_that_is_known_of_it(alice: Client) -> None:
     assert turn["steps"] == 0
     assert turn["user_message_id"] > 0
     assert set(turn["time"]) == {"queue", "provider", "backoff", "tools", "client_tools", "commit"}
+    assert all(round(seconds, 6) == seconds for seconds in turn["time"].values())
     assert turn["usage"]["input_tokens"] == 0
     assert "ended_at" not in turn
 
