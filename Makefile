@@ -20,13 +20,19 @@ PYTHON3 ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak chaos bench check lock
+.PHONY: help run admin fakes test soak chaos bench check lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUNTIME) ## Start everything on this machine; Ctrl-C stops it
 	@exec $(PYTHON) -m local
+
+admin: $(RUNTIME) ## Keys of what runs here: ARGS="keys create --owner ann --role user"
+	@$(PYTHON) -m local.admin $(or $(ARGS),--help)
+
+fakes: $(RUNTIME) ## Start fake model servers of both dialects, for a rehearsal; Ctrl-C stops them
+	@exec $(PYTHON) -m tests.fakes $(ARGS)
 
 test: $(DEV) ## Run the tests
 	$(PYTHON) -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
@@ -59,14 +65,16 @@ $(PYTHON):
 		echo "On Debian and Ubuntu, venv is a package of its own: apt install python3-venv"; exit 1; }
 
 # The stamps stand for a lock that is installed; an interrupted installation is done again.
+$(RUNTIME): SIZE = 270
 $(RUNTIME): requirements.lock | $(PYTHON)
 	$(INSTALL)
 
+$(DEV): SIZE = 650
 $(DEV): requirements-dev.lock | $(PYTHON)
 	$(INSTALL)
 
 define INSTALL
-@echo "Installing $<"
+@echo "Installing $< into $(VENV): about a minute, and $(SIZE) MB"
 @$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip
 @$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 @touch $@

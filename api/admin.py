@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from api.access import key_store
 from api.access.caller import KeyId, KeyRole
 from api.access.secret import BadSecret, check_secret, new_secret
-from shared.config.settings import Settings, SettingsError, read_settings
+from shared.config.settings import DatabaseSettings, SettingsError, read_database_settings
 from shared.db.engine import make_engine
 
 MAX_OWNER_CHARACTERS: Final = 200
@@ -28,11 +28,11 @@ class NoSuchKey(Exception):
         return type(self).__doc__ or ""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 = it failed, and says why."""
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command; 1 = it failed, and says why. `environ` None = the process's."""
     asked = _parser().parse_args(arguments)
     try:
-        said = _run_alone(read_settings(), asked)
+        said = _run_alone(read_database_settings(environ), asked)
     except (SettingsError, SQLAlchemyError, BadSecret, NoSuchKey) as error:
         print(f"stepwell: {error}", file=sys.stderr)
         return 1
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run_alone(settings: Settings, asked: argparse.Namespace) -> list[str]:
+def _run_alone(settings: DatabaseSettings, asked: argparse.Namespace) -> list[str]:
     engine = make_engine(settings.sqlalchemy_url, pool_size=1, name="stepwell-admin")
     try:
         with engine.begin() as connection:

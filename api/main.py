@@ -96,6 +96,9 @@ def _routes(app: FastAPI) -> list[Route]:
 def make_deps(settings: Settings, closing: ExitStack) -> Deps:
     """Make the parts; `closing` closes those that hold connections, the last one first."""
     catalog = load_catalog(settings.config, environment())
+    if catalog.warnings:
+        # Once, and here: workers say it to whoever asks such a model.
+        _log.warning("catalog.incomplete", problem="; ".join(catalog.warnings))
     engine = _engine(settings, closing, settings.api_pool_size, "stepwell-api")
     probe_engine = _engine(settings, closing, 1, "stepwell-api-probe", seconds=2)
     stream_engine = _engine(settings, closing, settings.stream_pool_size, "stepwell-api-stream")

@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from local.state import Running
 
 
-def banner(running: Running, seconds: float) -> str:
-    """The address, the key and one request to begin with."""
+def banner(running: Running, seconds: float, *, named: Mapping[str, str] | None = None) -> str:
+    """The address, the key and one request to begin with; `named` are servers that are not ours."""
     return "\n".join(
         [
             "",
@@ -15,6 +17,7 @@ def banner(running: Running, seconds: float) -> str:
             "",
             f"  API    {running.base_url}",
             f"  Key    {running.api_key}",
+            *(f"  Uses   {_server(url)}, named by {name}" for name, url in (named or {}).items()),
             "",
             "  Try it:",
             "",
@@ -37,6 +40,13 @@ def first_request(running: Running) -> str:
     for name, value in headers.items():
         arguments += ["-H", f"{name}: {value}"]
     return shlex.join([*arguments, "-d", json.dumps({"content": "Hello!"})])
+
+
+def _server(url: str) -> str:
+    """Where a server is, without who may use it: a URL holds a password."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path}"
 
 
 def _workers(running: Running) -> str:

@@ -26,8 +26,8 @@ def choose_identity(program: Path, folder: Path) -> Identity:
     raise LocalError(
         "PostgreSQL refuses to run as root, and nobody else can run it here:\n"
         + "\n".join(refusals)
-        + "\nEither run this as an ordinary user, or name a server in DATABASE_URL, or let others "
-        f"enter {program.parent} and {folder} (chmod o+x on every folder on the way)."
+        + "\nEither run this as an ordinary user, or name a server in STEPWELL_DATABASE_URL, "
+        f"or let others enter {program.parent} and {folder} (chmod o+x on every folder on the way)."
     )
 
 

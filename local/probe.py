@@ -1,6 +1,7 @@
 """Asking once whether something answers; never raises, never waits long, never tells a password."""
 
 import asyncio
+from urllib.request import urlopen
 
 import psycopg
 import redis
@@ -53,6 +54,19 @@ async def http_ok(host: str, port: int, path: str) -> bool:
     except (OSError, TimeoutError):
         return False
     return status_line.split()[1:2] == [b"200"]
+
+
+async def has_sample(url: str, sample: str) -> bool:
+    """Whether a page of metrics has this line."""
+    return await asyncio.to_thread(_has_line, url, sample)
+
+
+def _has_line(url: str, line: str) -> bool:
+    try:
+        with urlopen(url, timeout=SECONDS) as page:
+            return line.encode() in page.read().splitlines()
+    except OSError:
+        return False
 
 
 def _sentence(error: Exception) -> str:

@@ -11,7 +11,7 @@ from local.postgres import Postgres
 from local.probe import postgres_refusal, redis_refusal
 from local.server import Server
 from local.services import OwnServer
-from local.settings import LocalSettings
+from local.settings import DATABASE_URL, REDIS_URL, LocalSettings
 from local.together import together
 from local.valkey import Valkey
 
@@ -39,16 +39,16 @@ class Servers:
         await together(
             self.postgres.start()
             if self.postgres
-            else self._await("DATABASE_URL", postgres_refusal, common.database_url),
+            else self._await(DATABASE_URL, postgres_refusal, common.database_url),
             self.redis.start()
             if self.redis
-            else self._await("REDIS_URL", redis_refusal, common.redis_url),
+            else self._await(REDIS_URL, redis_refusal, common.redis_url),
         )
         urls: dict[str, str] = {}
         if self.postgres:
-            urls["DATABASE_URL"] = self._own_postgres.url
+            urls[DATABASE_URL] = self._own_postgres.url
         if self.redis:
-            urls["REDIS_URL"] = self._own_redis.url
+            urls[REDIS_URL] = self._own_redis.url
         return urls
 
     @property

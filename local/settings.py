@@ -7,6 +7,12 @@ from pathlib import Path
 from local.errors import LocalError
 from shared.config.settings import Settings, read_settings
 
+DATABASE_URL = "STEPWELL_DATABASE_URL"
+REDIS_URL = "STEPWELL_REDIS_URL"
+
+_OF_OTHERS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL")
+"""What many programs read: in a shell they are of something else, which is not ours to migrate."""
+
 OWN_POSTGRES = "postgresql://own"
 OWN_REDIS = "redis://own"
 """Stand where no server is named; replaced as soon as our own ones run."""
@@ -38,6 +44,13 @@ class LocalSettings:
     def own_redis(self) -> bool:
         """Whether no other Redis is named."""
         return self.common.redis_url.get_secret_value() == OWN_REDIS
+
+    @property
+    def named_servers(self) -> Mapping[str, str]:
+        """The URLs of servers that the environment names in place of our own, by variable."""
+        urls = {DATABASE_URL: self.common.database_url, REDIS_URL: self.common.redis_url}
+        own = {DATABASE_URL: self.own_postgres, REDIS_URL: self.own_redis}
+        return {name: url.get_secret_value() for name, url in urls.items() if not own[name]}
 
     @property
     def wanted_connections(self) -> int:
@@ -77,20 +90,29 @@ class ChildSettings:
 def read_local_settings(environ: Mapping[str, str], root: Path) -> LocalSettings:
     """Check everything before anything starts. Raises `LocalError` or `SettingsError`.
 
-    A `stepwell.toml` in the root counts unless another one is named.
+    A `stepwell.toml` in the root counts unless another one is named. A server is named by
+    `STEPWELL_DATABASE_URL` and `STEPWELL_REDIS_URL`, and by no name without the prefix.
     """
+    foreign = {name + suffix for name in _OF_OTHERS for suffix in ("", "_FILE")}
     # An empty variable means an absent one, here as in the common settings.
-    given = {name: value for name, value in environ.items() if value}
+    given = {name: value for name, value in environ.items() if value and name not in foreign}
     config = root / "stepwell.toml"
     if config.is_file() and not any(name in given for name in CONFIG_VARIABLES):
         given["STEPWELL_CONFIG"] = str(config)
-    servers = {"DATABASE_URL": OWN_POSTGRES, "REDIS_URL": OWN_REDIS}
+    servers = {DATABASE_URL: OWN_POSTGRES, REDIS_URL: OWN_REDIS}
+    named = {name for name in servers if f"{name}_FILE" in given}
+    own = {name: url for name, url in servers.items() if name not in named}
     return LocalSettings(
-        common=read_settings({**servers, **given}),
+        common=read_settings({**own, **given}),
         workers=_count(given.get("STEPWELL_WORKERS", str(DEFAULT_WORKERS))),
-        state_dir=Path(given.get("STEPWELL_STATE_DIR", DEFAULT_STATE_DIR)).absolute(),
+        state_dir=state_dir(given),
         environment=given,
     )
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Where everything is kept that outlives a `make run`."""
+    return Path(environ.get("STEPWELL_STATE_DIR") or DEFAULT_STATE_DIR).absolute()
 
 
 def _count(text: str) -> int:

@@ -81,6 +81,18 @@ class StateFolder:
         """Tell that nothing runs any more."""
         self._file.unlink(missing_ok=True)
 
+    def read(self) -> Running:
+        """Return what runs now. Raise `LocalError` when nothing does."""
+        try:
+            return _RUNNING.validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            raise LocalError(
+                f"nothing runs on {self.path}: start it with 'make run', or name its folder in"
+                " STEPWELL_STATE_DIR"
+            ) from None
+        except ValidationError:
+            raise LocalError(f"{self._file} can't be read: start 'make run' again") from None
+
     def left_behind(self) -> tuple[int, ...]:
         """The worker pids of a supervisor that was killed; its processes are ended here.
 

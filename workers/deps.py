@@ -114,8 +114,6 @@ class WorkerDeps:
 
     def start(self) -> None:
         """Start the loop, register, begin to renew and to sweep."""
-        for warning in self._catalog.warnings:
-            _log.warning("catalog.incomplete", problem=warning)
         self._metrics.prime((m.provider, m.name) for m in self._catalog.models.values())
         self._metrics.build_info.labels(version=VERSION).set(1)
         self._loop.start()
@@ -144,6 +142,10 @@ class WorkerDeps:
         if self._step is None:
             raise RuntimeError("the engine was not started")
         return run_step(self._step, chat_id)
+
+    def consuming(self) -> None:
+        """Note that deliveries come from now on."""
+        self._metrics.worker_consuming.set(1)
 
     def drain(self) -> None:
         """Give back what still runs."""

@@ -42,6 +42,10 @@ class Deps(Protocol):
         """Take one step; called from many task threads at once."""
         ...
 
+    def consuming(self) -> None:
+        """Note that deliveries come from now on."""
+        ...
+
     def drain(self) -> None:
         """Cancel the steps that still run, so that their chats are released; not always called."""
         ...
@@ -79,7 +83,7 @@ def work(
         last_first.enter_context(
             MetricsServer(settings.worker_metrics_host, settings.worker_metrics_port, registry)
         )
-        return celery_worker.run(app, ending)
+        return celery_worker.run(app, ending, deps.consuming)
 
 
 def _force() -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
@@ -22,21 +22,41 @@ _PREFIX = "STEPWELL_"
 _UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "BROKER_URL")
 _CONNECTIONS_KEPT_FREE = 10
 
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
 
 class SettingsError(Exception):
     """The settings can't be used; the text names each setting at fault and what it wants."""
 
 
-class Settings(BaseModel):
+class DatabaseSettings(BaseModel):
+    """Where PostgreSQL is: all that a command needs that works on the database alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    database_url: SecretStr = Field(description="postgresql://user:password@host:port/name")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
+            raise ValueError("wants the form postgresql://user:password@host:port/name")
+        return value
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL with the driver that this project uses, with its password."""
+        parts = urlsplit(self.database_url.get_secret_value())
+        return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
+
+
+class Settings(DatabaseSettings):
     """The settings of every process. Names ending in `_seconds` are seconds.
 
     Read from `STEPWELL_<NAME>`; the three URLs also without the prefix; every one also from the
     file that `<NAME>_FILE` names, which is how secrets are handed over.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    database_url: SecretStr = Field(description="postgresql://user:password@host:port/name")
     redis_url: SecretStr = Field(description="redis://host:port/0; streams, hints, the broker")
     broker_url: SecretStr | None = Field(default=None, description="default: redis_url")
     config: Path | None = Field(default=None, description="path of a stepwell.toml")
@@ -79,13 +99,6 @@ class Settings(BaseModel):
     max_body_bytes: PositiveInt = 256 * 1024
     max_content_body_bytes: PositiveInt = 20 * 1024 * 1024
 
-    @field_validator("database_url")
-    @classmethod
-    def _postgres(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
-            raise ValueError("wants the form postgresql://user:password@host:port/name")
-        return value
-
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
@@ -103,12 +116,6 @@ class Settings(BaseModel):
     def broker(self) -> str:
         """The broker's URL, with its password."""
         return (self.broker_url or self.redis_url).get_secret_value()
-
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The database's URL with the driver that this project uses, with its password."""
-        parts = urlsplit(self.database_url.get_secret_value())
-        return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
 
     def wanted_connections(self, *, api: int, workers: int) -> int:
         """Return how many connections so many processes may open together."""
@@ -133,14 +140,23 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     The only place of the project that reads the environment.
     """
+    return _read_all(Settings, environ)
+
+
+def read_database_settings(environ: Mapping[str, str] | None = None) -> DatabaseSettings:
+    """Build those of the database alone, likewise. Raise `SettingsError`."""
+    return _read_all(DatabaseSettings, environ)
+
+
+def _read_all(kind: type[_Kind], environ: Mapping[str, str] | None) -> _Kind:
     source = environment() if environ is None else environ
     values: dict[str, object] = {}
-    for name in Settings.model_fields:
+    for name in kind.model_fields:
         value = _look_up(name.upper(), source)
         if value is not None:
             values[name] = value
     try:
-        return Settings.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
 

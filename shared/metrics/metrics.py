@@ -103,6 +103,9 @@ class Metrics:
         )
 
     def _declare_engine(self) -> None:
+        self.worker_consuming = self._gauge(
+            "worker_consuming", "1 since this worker takes deliveries from the broker."
+        )
         self.stream_buffer_dropped_total = self._counter(
             "stream_buffer_dropped", "Parts dropped from a full buffer."
         )

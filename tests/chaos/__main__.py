@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
-    nowhere = {"DATABASE_URL": "postgresql://unused", "REDIS_URL": "redis://unused"}
+    nowhere = {
+        "STEPWELL_DATABASE_URL": "postgresql://unused",
+        "STEPWELL_REDIS_URL": "redis://unused",
+    }
     settings = read_settings(nowhere)
     storm = Storm(
         seed=asked.seed,

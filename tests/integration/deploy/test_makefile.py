@@ -43,6 +43,8 @@ def test_help_is_what_make_does_by_default() -> None:
     assert re.findall(r"^  make (\w+) +\S", done.stdout, re.MULTILINE) == [
         "help",
         "run",
+        "admin",
+        "fakes",
         "test",
         "soak",
         "chaos",

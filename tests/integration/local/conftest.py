@@ -14,7 +14,7 @@ from local.valkey import Valkey
 @pytest.fixture
 def external(postgres: Postgres, valkey: Valkey) -> dict[str, str]:
     """The variables that name servers started by somebody else; starting none is faster."""
-    return {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
+    return {"STEPWELL_DATABASE_URL": postgres.url, "STEPWELL_REDIS_URL": valkey.url}
 
 
 @pytest.fixture(scope="package")

@@ -33,11 +33,12 @@ def make_root(root: Path) -> Path:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every GET with 200."""
+    """Answers every GET with 200, and what a worker's metrics say when it takes work."""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(b"stepwell_worker_consuming 1.0\n")
 
     def log_message(self, format: str, *args: object) -> None:
         return
@@ -62,7 +63,8 @@ def serve(name: str, port_variable: str) -> None:
             os._exit(0)
 
     signal.signal(signal.SIGTERM, leave)
-    print(f"{name} database={os.environ['DATABASE_URL'][:10]} redis={os.environ['REDIS_URL'][:5]}")
+    database, redis = os.environ["STEPWELL_DATABASE_URL"], os.environ["STEPWELL_REDIS_URL"]
+    print(f"{name} database={database[:10]} redis={redis[:5]}")
     if f"{name}_FAILS" in os.environ:
         sys.exit(3)
     ThreadingHTTPServer(("127.0.0.1", int(os.environ[port_variable])), Handler).serve_forever()

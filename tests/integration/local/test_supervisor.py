@@ -96,8 +96,8 @@ def test_servers_that_are_named_are_used_and_not_started(
 ) -> None:
     with supervised(tmp_path, external) as it:
         running = it.until_ready()
-        assert running.database_url == external["DATABASE_URL"]
-        assert running.redis_url == external["REDIS_URL"]
+        assert running.database_url == external["STEPWELL_DATABASE_URL"]
+        assert running.redis_url == external["STEPWELL_REDIS_URL"]
         assert running.pids.postgres is None
         assert running.pids.redis is None
         assert it.stop() == 0
@@ -221,7 +221,8 @@ def test_a_taken_metrics_port_is_passed_over(tmp_path: Path, external: External)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("STEPWELL_WORKERS", "none"), ("STEPWELL_PORT", "x"), ("REDIS_URL", "x")]
+    ("name", "value"),
+    [("STEPWELL_WORKERS", "none"), ("STEPWELL_PORT", "x"), ("STEPWELL_REDIS_URL", "x")],
 )
 def test_a_wrong_setting_is_named(
     name: str, value: str, tmp_path: Path, external: External

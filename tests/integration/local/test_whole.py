@@ -6,8 +6,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 from pydantic import BaseModel
 
+from local import admin
 from local.state import Running
 from tests.integration.local.supervised import ended, started
 
@@ -47,10 +49,15 @@ def outcome(running: Running, chat: Chat) -> Turn:
     return Turn.model_validate_json(call(running, "GET", path))
 
 
-def test_a_chat_is_answered_and_a_dead_worker_is_marked_at_once(tmp_path: Path) -> None:
+def test_a_chat_is_answered_and_a_dead_worker_is_marked_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"STEPWELL_STATE_DIR": str(tmp_path / "state")}
     with started(tmp_path, "local") as it:
         running = it.until_ready()
         assert outcome(running, ask(running)).status == "finished"
+        assert admin.main(["keys", "create", "--owner", "ann"], environ) == 0
+        assert capsys.readouterr().out.startswith("swk_")
         worker = running.pids.workers[0]
         psutil.Process(worker).kill()
         it.until("worker-1 ended")

@@ -7,7 +7,10 @@ from local.process import Patience
 from local.services import Api, Worker, WorkerPorts, overlay, reachable
 from local.settings import read_local_settings
 
-URLS = {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c", "REDIS_URL": "redis://:p@127.0.0.1:2/0"}
+URLS = {
+    "STEPWELL_DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c",
+    "STEPWELL_REDIS_URL": "redis://:p@127.0.0.1:2/0",
+}
 EMPTY = Path("/nonexistent")
 CHILDREN = read_local_settings({}, EMPTY).of_children(URLS)
 

@@ -9,7 +9,10 @@ from shared.config.settings import SettingsError
 EMPTY = Path("/nonexistent")
 """A root without a stepwell.toml."""
 
-OWN = {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c", "REDIS_URL": "redis://:p@127.0.0.1:2/0"}
+OWN = {
+    "STEPWELL_DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c",
+    "STEPWELL_REDIS_URL": "redis://:p@127.0.0.1:2/0",
+}
 
 
 def test_nothing_has_to_be_set() -> None:
@@ -21,23 +24,42 @@ def test_nothing_has_to_be_set() -> None:
     assert settings.state_dir == Path.cwd() / ".stepwell"
 
 
-@pytest.mark.parametrize("prefix", ["", "STEPWELL_"])
-def test_a_server_that_is_named_is_not_ours(prefix: str) -> None:
-    named = read_local_settings({f"{prefix}DATABASE_URL": OWN["DATABASE_URL"]}, EMPTY)
+def test_a_server_that_is_named_is_not_ours() -> None:
+    url = OWN["STEPWELL_DATABASE_URL"]
+    named = read_local_settings({"STEPWELL_DATABASE_URL": url}, EMPTY)
     assert not named.own_postgres
     assert named.own_redis
 
 
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_the_servers_of_other_programs_are_left_alone(suffix: str) -> None:
+    shell = {
+        f"DATABASE_URL{suffix}": "postgresql://app:secret@db/app",
+        f"REDIS_URL{suffix}": "redis://cache/0",
+        f"BROKER_URL{suffix}": "amqp://broker/",
+    }
+    settings = read_local_settings({**shell, "OTHER": "x"}, EMPTY)
+    assert settings.own_postgres
+    assert settings.own_redis
+    children = settings.of_children(OWN)
+    assert children.common.broker_url is None
+    assert not shell.keys() & children.environment.keys()
+    assert children.environment["OTHER"] == "x"
+
+
 def test_a_server_may_be_named_in_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "redis"
-    secret.write_text(OWN["REDIS_URL"])
-    named = read_local_settings({"REDIS_URL_FILE": str(secret)}, EMPTY)
+    secret.write_text(OWN["STEPWELL_REDIS_URL"])
+    named = read_local_settings({"STEPWELL_REDIS_URL_FILE": str(secret)}, EMPTY)
     assert not named.own_redis
-    assert named.of_children({"DATABASE_URL": OWN["DATABASE_URL"]}).redis_url == OWN["REDIS_URL"]
+    assert (
+        named.of_children({"STEPWELL_DATABASE_URL": "postgresql://x"}).redis_url
+        == (OWN["STEPWELL_REDIS_URL"])
+    )
 
 
 def test_an_empty_variable_is_an_absent_one() -> None:
-    settings = read_local_settings({"DATABASE_URL": "", "STEPWELL_WORKERS": ""}, EMPTY)
+    settings = read_local_settings({"STEPWELL_DATABASE_URL": "", "STEPWELL_WORKERS": ""}, EMPTY)
     assert settings.own_postgres
     assert settings.workers == 2
 
@@ -56,8 +78,8 @@ def test_a_wrong_setting_is_refused_before_anything_starts() -> None:
 def test_the_children_see_the_urls_and_what_was_given() -> None:
     settings = read_local_settings({"STEPWELL_PORT": "9000", "OTHER": "x"}, EMPTY)
     children = settings.of_children(OWN)
-    assert children.database_url == OWN["DATABASE_URL"]
-    assert children.redis_url == OWN["REDIS_URL"]
+    assert children.database_url == OWN["STEPWELL_DATABASE_URL"]
+    assert children.redis_url == OWN["STEPWELL_REDIS_URL"]
     assert children.environment["STEPWELL_PORT"] == "9000"
     assert children.environment["OTHER"] == "x"
     assert children.environment["STEPWELL_LOG_FORMAT"] == "readable"

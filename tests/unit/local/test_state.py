@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local import admin
 from local.errors import LocalError
 from local.state import Pids, Running, StateFolder
 
@@ -67,3 +68,19 @@ def test_a_process_that_is_not_one_of_ours_is_left_alone(tmp_path: Path) -> None
     pids = replace(RUNNING.pids, api=os.getpid(), workers=(os.getpid(),))
     StateFolder(tmp_path).write(replace(RUNNING, pids=pids))
     assert StateFolder(tmp_path).left_behind() == (os.getpid(),)
+
+
+def test_what_runs_can_be_read(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    state.write(RUNNING)
+    assert state.read() == RUNNING
+
+
+@pytest.mark.parametrize("text", [None, "", '{"base_url": 1}'])
+def test_where_nothing_runs_a_command_is_told_what_to_do(
+    tmp_path: Path, text: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        (tmp_path / "local.json").write_text(text)
+    assert admin.main(["keys", "list"], {"STEPWELL_STATE_DIR": str(tmp_path)}) == 1
+    assert "make run" in capsys.readouterr().err

@@ -20,6 +20,7 @@ LISTED = {
     "stepwell_stream_buffer_dropped": ("counter", ()),
     "stepwell_stream_subscribers": ("gauge", ()),
     "stepwell_stream_cut_off": ("counter", ()),
+    "stepwell_worker_consuming": ("gauge", ()),
     "stepwell_turns": ("counter", ("outcome",)),
     "stepwell_stale_deliveries": ("counter", ()),
     "stepwell_leases_lost": ("counter", ()),
