@@ -9,12 +9,37 @@ from typing import Any, Final, TypeVar
 import structlog
 import uvloop
 
+from workers.resolver import Addresses, Resolver
+
 T = TypeVar("T")
 
 NAME: Final = "loop"
 STOP_SECONDS: Final = 5.0
 
 _log = structlog.stdlib.get_logger()
+
+
+class Loop(uvloop.Loop):
+    """uvloop with name look-ups that do not wait for each other; aiohttp asks the loop for them."""
+
+    def __init__(self) -> None:
+        """Make the loop with a resolver of its own."""
+        super().__init__()
+        self._resolver = Resolver()
+
+    async def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Addresses:
+        """Return the addresses of a name. Raise `socket.gaierror`."""
+        hints = {"family": family, "type": type, "proto": proto, "flags": flags}
+        return await self._resolver.resolve(host, port, **hints)
 
 
 class LoopThread:
@@ -79,7 +104,7 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(coro, self._loop)
 
     def _main(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(self._until_stopped())
 
     async def _until_stopped(self) -> None:
