@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from shared.chats.types import ChatId, JsonValue, TurnId
+from shared.chats.model.ids import ChatId, TurnId
+from shared.jsonvalue import JsonValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from api.moves import Mover
 from api.once import HEADER, identify
 from api.problems import invalid_field, not_found
 from api.turn_stream import TurnStream
-from shared.chats import read
-from shared.chats.record import Chat
-from shared.chats.types import ChatId
+from shared.chats.model.chat import Chat
+from shared.chats.model.ids import ChatId
+from shared.chats.reads import chats as read
 
 EVENT_STREAM: Final = "text/event-stream"
 _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")

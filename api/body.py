@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.problems import Problem, ProblemCode, invalid_field
 from api.strict_json import BadJson, Read, read_json
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 

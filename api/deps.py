@@ -12,7 +12,7 @@ from api.access.gate import Gate
 from api.live import Live
 from api.readiness import Prober
 from api.tool_schema import SchemaChecks
-from shared.chats.machine import ChatMachine
+from shared.chats.machine.machine import ChatMachine
 from shared.config.catalog import Catalog
 from shared.config.settings import Settings
 from shared.metrics.metrics import Metrics

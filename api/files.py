@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from api.problems import FieldFault, invalid
-from shared.chats.types import FilePart, Part
+from shared.chats.model.parts import FilePart, Part
 from shared.config.catalog import Catalog
 from shared.config.media import matches, takes
 

@@ -7,7 +7,7 @@ import orjson
 from starlette.responses import Response
 
 from api.problems import Problem
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 
 PROBLEM_JSON: Final = "application/problem+json"
 

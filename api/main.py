@@ -36,10 +36,10 @@ from api.routes import (
     stream,
     tool_results,
 )
-from shared.chats import read
-from shared.chats.change import Limits
-from shared.chats.effects import Effects
-from shared.chats.machine import ChatMachine
+from shared.chats.machine.effects import Effects
+from shared.chats.machine.limits import Limits
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.reads.backlog import count_waiting
 from shared.config.catalog import load_catalog
 from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine
@@ -157,7 +157,7 @@ def _pending(engine: Engine) -> PendingLoad | None:
     """Count the chats that wait; None = PostgreSQL does not say."""
     try:
         with engine.connect() as connection:
-            waiting = read.count_waiting(connection)
+            waiting = count_waiting(connection)
     except SQLAlchemyError as error:
         _log.warning("metrics.pending_unknown", error=str(error))
         return None

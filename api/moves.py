@@ -13,14 +13,16 @@ from api.deps import Deps
 from api.files import require_files
 from api.once import Once, answer_once, claim, keep
 from api.render import render_accepted, render_chat
-from shared.chats import message_store
-from shared.chats.admit.send import create, send
-from shared.chats.change import Change
-from shared.chats.errors import ChatNotFound
-from shared.chats.machine import Updated
-from shared.chats.record import Chat
-from shared.chats.turning import Placed, UserMessage
-from shared.chats.types import BusyBehavior, ChatId, Message, Role, TurnId
+from shared.chats.machine.change import Change
+from shared.chats.machine.machine import Updated
+from shared.chats.model.chat import Chat
+from shared.chats.model.errors import ChatNotFound
+from shared.chats.model.ids import ChatId, TurnId
+from shared.chats.model.messages import Message, Role
+from shared.chats.model.statuses import BusyBehavior
+from shared.chats.moves.callers.send import create, send
+from shared.chats.moves.turns import Placed, UserMessage
+from shared.chats.store import messages as message_store
 
 T = TypeVar("T")
 

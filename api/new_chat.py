@@ -10,18 +10,12 @@ from api.deps import Deps
 from api.problems import FieldFault, invalid
 from api.schemas.requests import NewChat, NewDynamicTool
 from api.tool_schema import SchemaChecks
-from shared.chats.record import Chat
-from shared.chats.states import Status
-from shared.chats.types import (
-    ChatId,
-    DynamicTool,
-    FilePart,
-    MessageId,
-    Part,
-    TextPart,
-    TurnTime,
-    Usage,
-)
+from shared.chats.model.chat import Chat, DynamicTool
+from shared.chats.model.ids import ChatId, MessageId
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import FilePart, Part, TextPart
+from shared.chats.model.statuses import Status
+from shared.chats.model.timing import TurnTime
 from shared.config.catalog import Catalog
 
 MAX_TOOL_BYTES: Final = 1024 * 1024

@@ -17,8 +17,8 @@ from api.access.caller import Caller
 from api.answer import Answer
 from api.problems import Problem, ProblemCode
 from api.tables import idempotency_keys as kept
-from shared.chats.errors import ChatsError
-from shared.chats.types import ChatId, TurnId
+from shared.chats.model.errors import ChatsError
+from shared.chats.model.ids import ChatId, TurnId
 
 HEADER: Final = "Idempotency-Key"
 KEPT_FOR: Final = timedelta(hours=24)

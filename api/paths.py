@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import Path
 from pydantic import BeforeValidator, Field
 
-from shared.chats.types import ChatId, TurnId
+from shared.chats.model.ids import ChatId, TurnId
 
 MAX_ID: Final = 2**63 - 1
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")

@@ -10,9 +10,9 @@ from api.access.gate import Unauthenticated
 from api.stream.serve import StreamUnavailable
 from api.stream.until import BadUntil, TurnUnknown
 from api.stream.vector import BadVector
-from shared.chats import errors
-from shared.chats.types import JsonValue
+from shared.chats.model import errors
 from shared.db.outage import is_outage
+from shared.jsonvalue import JsonValue
 
 RETRY_SECONDS: Final = 1
 """What `Retry-After` says when something of ours is away for a moment."""

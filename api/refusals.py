@@ -22,7 +22,7 @@ from api.stream.serve import StreamUnavailable
 from api.stream.until import BadUntil, TurnUnknown
 from api.stream.vector import BadVector
 from api.strict_json import readable
-from shared.chats.errors import ChatsError
+from shared.chats.model.errors import ChatsError
 
 _CLIENT_GONE: Final = 499
 

@@ -3,20 +3,13 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from shared.chats.read import Turn
-from shared.chats.record import Chat
-from shared.chats.types import (
-    ChatError,
-    JsonValue,
-    Message,
-    Part,
-    PendingCall,
-    QueuedMessage,
-    RetryState,
-    TurnTime,
-    Usage,
-)
+from shared.chats.model.chat import Chat, PendingCall
+from shared.chats.model.messages import Message, QueuedMessage, Usage
+from shared.chats.model.parts import Part
+from shared.chats.model.timing import TurnTime
+from shared.chats.model.turns import ChatError, RetryState, Turn
 from shared.events.wire import public_part
+from shared.jsonvalue import JsonValue
 
 Json = dict[str, JsonValue]
 

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 import orjson
 
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 
 _ORJSON_LEVELS: Final = 254
 """How deep orjson writes."""

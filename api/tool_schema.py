@@ -11,7 +11,7 @@ from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from jsonschema.validators import Draft202012Validator, validator_for
 
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 
 MAX_BYTES: Final = 64 * 1024
 """Checking a schema takes time in proportion to its length: about 2 ms for an ordinary one."""

@@ -9,7 +9,7 @@ from api.deps import Deps
 from api.sse import HEADERS, EventStream
 from api.stream.client import Wish
 from api.stream.until import Until
-from shared.chats.types import ChatId, TurnId
+from shared.chats.model.ids import ChatId, TurnId
 
 CHAT_HEADER = "Stepwell-Chat-Id"
 TURN_HEADER = "Stepwell-Turn-Id"

@@ -6,7 +6,7 @@ from api.access.caller import Caller
 from api.stream.client import Wish
 from api.stream.hub import Hub
 from api.stream.until import Until
-from shared.chats.types import ChatId, TurnId
+from shared.chats.model.ids import ChatId, TurnId
 
 
 async def wait_for_turn(

@@ -9,7 +9,7 @@ from local.marks import mark_dead_with
 from local.output import Printer
 from local.settings import ChildSettings
 from local.supervisor import MarkDead
-from shared.chats.workers import mark_dead
+from shared.chats.store.workers import mark_dead
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,38 +8,29 @@ import structlog
 from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
-from shared.chats import workers
-from shared.chats.admit.send import create, send
-from shared.chats.change import Change, Limits
-from shared.chats.drive.begin import Beginning, Begun, begin
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Ending, Result, Rows, Settlement, settle
-from shared.chats.effects import Effects, Hint
-from shared.chats.machine import ChatMachine, Updated
-from shared.chats.read import Turn, find_chat, find_turn, list_messages, load_queue
-from shared.chats.record import Chat
-from shared.chats.seal import Spans
-from shared.chats.states import Move, Status, TurnStatus
-from shared.chats.turning import Placed, UserMessage
-from shared.chats.types import (
-    BusyBehavior,
-    ChatId,
-    JsonObject,
-    LeaseId,
-    Message,
-    MessageId,
-    NewMessage,
-    PendingCall,
-    QueuedMessage,
-    Role,
-    TextPart,
-    ToolCallPart,
-    TurnId,
-    TurnTime,
-    Usage,
-    WorkerId,
-)
+from shared.chats.machine.change import Change
+from shared.chats.machine.effects import Effects, Hint
+from shared.chats.machine.limits import Limits
+from shared.chats.machine.machine import ChatMachine, Updated
+from shared.chats.model.chat import Chat, PendingCall
+from shared.chats.model.ids import ChatId, LeaseId, MessageId, TurnId, WorkerId
+from shared.chats.model.lease import Fence
+from shared.chats.model.messages import Message, NewMessage, QueuedMessage, Role, Usage
+from shared.chats.model.parts import TextPart, ToolCallPart
+from shared.chats.model.statuses import BusyBehavior, Move, Status, TurnStatus
+from shared.chats.model.timing import Spans, TurnTime
+from shared.chats.model.turns import Turn
+from shared.chats.moves.callers.send import create, send
+from shared.chats.moves.turns import Placed, UserMessage
+from shared.chats.moves.workers.begin import Beginning, Begun, begin
+from shared.chats.moves.workers.fence import check_fence
+from shared.chats.moves.workers.settle import Ending, Result, Rows, Settlement, settle
+from shared.chats.reads.chats import find_chat
+from shared.chats.reads.messages import list_messages, load_queue
+from shared.chats.reads.turns import find_turn
+from shared.chats.store import workers
 from shared.errors.kinds import ErrorKind, Failure
+from shared.jsonvalue import JsonObject
 from shared.metrics.metrics import Metrics
 
 
@@ -246,7 +237,7 @@ def call_row(turn_id: TurnId | None, *call_ids: str) -> NewMessage:
 
 def require_action(change: Change, fence: Fence, *call_ids: str) -> None:
     """Pause a running turn for dynamic calls, as the move of a later issue will."""
-    fence.check(change)
+    check_fence(change, fence)
     turn_id = change.chat.current_turn_id
     assert turn_id is not None
     change.insert([call_row(turn_id, *call_ids)])
@@ -263,4 +254,4 @@ def require_action(change: Change, fence: Fence, *call_ids: str) -> None:
     )
     change.chat.requires_action_deadline_at = deadline
     change.end_turn(TurnStatus.REQUIRES_ACTION)
-    change.go(Move.SETTLE_REQUIRE_ACTION, Status.REQUIRES_ACTION)
+    change.apply(Move.SETTLE_REQUIRE_ACTION, Status.REQUIRES_ACTION)

@@ -13,7 +13,7 @@ from psycopg import sql
 from sqlalchemy import Engine
 
 import api.tables
-import shared.chats.tables
+import shared.chats.store.tables
 from local.postgres import Postgres
 from local.valkey import Valkey
 from shared.db.base import metadata
@@ -23,7 +23,7 @@ from shared.db.migrate import upgrade
 _TEMPLATE = "stepwell_template"
 _numbers = itertools.count(1)
 
-assert api.tables.metadata is shared.chats.tables.metadata is metadata  # all tables are known
+assert api.tables.metadata is shared.chats.store.tables.metadata is metadata  # all tables are known
 
 
 def _with_driver(url: str) -> str:

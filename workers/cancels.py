@@ -7,7 +7,7 @@ from uuid import UUID
 from redis.asyncio import Redis as AsyncRedis
 from structlog.stdlib import BoundLogger
 
-from shared.chats.types import LeaseId, WorkerId
+from shared.chats.model.ids import LeaseId, WorkerId
 from shared.events.channels import worker_channel
 from shared.events.connection import REDIS_ERRORS
 from shared.events.wire import decode_cancel

@@ -16,10 +16,10 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
-from shared.chats.change import Limits
-from shared.chats.effects import Effects
-from shared.chats.machine import ChatMachine
-from shared.chats.types import ChatId, WorkerId
+from shared.chats.machine.effects import Effects
+from shared.chats.machine.limits import Limits
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.model.ids import ChatId, WorkerId
 from shared.config.catalog import load_catalog
 from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine

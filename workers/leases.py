@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
 
-from shared.chats import effects
-from shared.chats.types import ChatId, LeaseId
+from shared.chats.machine import effects
+from shared.chats.model.ids import ChatId, LeaseId
 
 
 class CancelReason(StrEnum):

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings
 from shared.queue.app import App
 from shared.queue.dispatcher import Dispatcher

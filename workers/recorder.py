@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-from shared.chats.states import Move
+from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
 from workers.providers.base import Request

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from redis import Redis
 from structlog.stdlib import BoundLogger
 
-from shared.chats.change import Change
-from shared.chats.drive.action import Expired, Fit, expire_action
-from shared.chats.drive.recover import recover_interrupting, recover_running, recover_stranded
-from shared.chats.drive.settle import Released, Result, settle
-from shared.chats.errors import ChatNotFound, StaleFence
-from shared.chats.machine import ChatMachine
-from shared.chats.states import Status
-from shared.chats.types import ChatId, Episode, Part
-from shared.chats.workers import Held
+from shared.chats.machine.change import Change
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.model.errors import ChatNotFound, StaleFence
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode, LeasedChat
+from shared.chats.model.parts import Part
+from shared.chats.model.statuses import Status
+from shared.chats.moves.await_client import Expired, Fit, expire_action
+from shared.chats.moves.workers.recover import (
+    recover_interrupting,
+    recover_running,
+    recover_stranded,
+)
+from shared.chats.moves.workers.settle import Released, Result, settle
 from shared.events.buffer import seal_episode
 from shared.events.errors import BufferUnavailable
 from workers.steps.interrupt import partial_rows
@@ -28,13 +33,13 @@ class Recovery:
     redis: Redis
     log: BoundLogger
 
-    def take_back(self, held: Held) -> bool:
+    def take_back(self, held: LeasedChat) -> bool:
         """Recover a chat of a dead worker; False = somebody else was faster."""
         if held.status is Status.INTERRUPTING:
             return self.finish_interruption(held)
         return self._update(held.chat_id, lambda change: recover_running(change, held.fence))
 
-    def finish_interruption(self, held: Held) -> bool:
+    def finish_interruption(self, held: LeasedChat) -> bool:
         """Finish an interruption with the parts that were buffered; False as above."""
         # Redis first: nothing is waited for while the row is locked.
         parts = self._said(held)
@@ -48,7 +53,7 @@ class Recovery:
 
         return self._update(held.chat_id, move)
 
-    def release(self, held: Held) -> bool:
+    def release(self, held: LeasedChat) -> bool:
         """Give a chat back that this worker holds and does not run."""
         if held.status is Status.INTERRUPTING:
             return self.finish_interruption(held)
@@ -70,7 +75,7 @@ class Recovery:
         except ChatNotFound:
             return Expired(model="", results=())
 
-    def _said(self, held: Held) -> tuple[Part, ...]:
+    def _said(self, held: LeasedChat) -> tuple[Part, ...]:
         episode = Episode(history_version=held.fence.history_version, attempt=held.attempt)
         try:
             return seal_episode(self.redis, held.chat_id, episode)

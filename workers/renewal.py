@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import Engine
 from structlog.stdlib import BoundLogger
 
-from shared.chats import workers
-from shared.chats.states import Status
-from shared.chats.types import WorkerId
-from shared.chats.workers import Held
+from shared.chats.model.ids import WorkerId
+from shared.chats.model.lease import LeasedChat
+from shared.chats.model.statuses import Status
+from shared.chats.store import workers
 from workers.leases import CancelReason, Lease, Leases
 from workers.loop import LoopThread
 
@@ -82,7 +82,7 @@ class Renewal:
         self._clock = clock
         self._id: WorkerId | None = None
         self._steady: _Steady | None = None
-        self._not_run: tuple[Held, ...] = ()
+        self._not_run: tuple[LeasedChat, ...] = ()
         self._stopping = Event()
         self._thread = Thread(target=self._main, name="renewal", daemon=True)
 
@@ -132,7 +132,7 @@ class Renewal:
             return 0.0
         return now - steady.since
 
-    def take_not_run(self) -> tuple[Held, ...]:
+    def take_not_run(self) -> tuple[LeasedChat, ...]:
         """Hand over what the last round found that this worker holds and does not run."""
         found, self._not_run = self._not_run, ()
         return found
@@ -168,12 +168,12 @@ class Renewal:
         unbroken = steady is not None and now - steady.last <= self._gap
         self._steady = _Steady(since=steady.since if steady and unbroken else now, last=now)
 
-    def _compare(self, confirmed: list[Lease], held: tuple[Held, ...]) -> None:
+    def _compare(self, confirmed: list[Lease], held: tuple[LeasedChat, ...]) -> None:
         in_database = {one.fence.lease_id for one in held}
         for lease in confirmed:
             if lease.id not in in_database and self._leases.find(lease.id) is not None:
                 self._lose(lease)
-        not_run: list[Held] = []
+        not_run: list[LeasedChat] = []
         for one in held:
             lease = self._leases.find(one.fence.lease_id)
             if lease is None:

@@ -7,10 +7,11 @@ from typing import Protocol, TypeVar
 
 from structlog.stdlib import BoundLogger
 
-from shared.chats.machine import ChatMachine
-from shared.chats.sweep import Plan
-from shared.chats.types import ChatId, ToolResultPart
-from shared.chats.workers import Held
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import LeasedChat
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.store.sweep import Plan
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
 from workers.crash import CrashPoint, Reached
@@ -104,7 +105,7 @@ class Sweeper:
         steady = self._renewal.steady_seconds() >= self._death_seconds
         return self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)
 
-    def _take_back(self, held: Held) -> bool:
+    def _take_back(self, held: LeasedChat) -> bool:
         self._reached(CrashPoint.RECOVERING)
         return self._recovery.take_back(held)
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 import structlog
 from pydantic import ValidationError
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.app import App
 from shared.queue.messages import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
 from workers.intake import checked

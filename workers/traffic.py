@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 from redis.asyncio import Redis as AsyncRedis
 
-from shared.chats.types import WorkerId
+from shared.chats.model.ids import WorkerId
 from shared.config.catalog import Catalog
 from shared.config.settings import Settings
 from shared.events.connection import open_async_redis

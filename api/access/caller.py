@@ -6,7 +6,7 @@ from typing import NewType
 from uuid import UUID
 
 from api.access.secret import Proof
-from shared.chats.record import Chat
+from shared.chats.model.chat import Chat
 
 KeyId = NewType("KeyId", UUID)
 

@@ -17,9 +17,9 @@ from api.render import render_chat
 from api.schemas import answers
 from api.schemas.queries import ChatQuery, read_cursor, write_cursor
 from api.schemas.requests import ChatChanges
-from shared.chats import read
-from shared.chats.admit.fields import NewFields, set_fields
-from shared.chats.change import Change
+from shared.chats.machine.change import Change
+from shared.chats.moves.callers.fields import NewFields, set_fields
+from shared.chats.reads import chats as read
 
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 

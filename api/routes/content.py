@@ -19,12 +19,13 @@ from api.schemas import answers
 from api.schemas.content import parts_of
 from api.schemas.fields import MAX_KEY_CHARACTERS
 from api.schemas.requests import KeyedMessage, NewChat, NewContent, NewMessage
-from shared.chats import read
-from shared.chats.admit.edit import edit
-from shared.chats.change import Change
-from shared.chats.errors import ChatNotFound, KeyTaken
-from shared.chats.turning import UserMessage
-from shared.chats.types import MessageId, Part
+from shared.chats.machine.change import Change
+from shared.chats.model.errors import ChatNotFound, KeyTaken
+from shared.chats.model.ids import MessageId
+from shared.chats.model.parts import Part
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.turns import UserMessage
+from shared.chats.reads import chats as read
 
 router: Final = APIRouter(prefix="/v1", route_class=ContentDoor)
 

@@ -14,8 +14,8 @@ from api.paths import ChatPath
 from api.problems import ProblemCode
 from api.schemas import answers
 from api.schemas.requests import Interruption, Nothing
-from shared.chats.admit import control
-from shared.chats.change import Change
+from shared.chats.machine.change import Change
+from shared.chats.moves.callers import interrupt_retry as control
 
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 

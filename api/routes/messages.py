@@ -17,10 +17,11 @@ from api.render import render_message, render_turn
 from api.schemas import answers
 from api.schemas.queries import MessageQuery, TurnQuery
 from api.turn_wait import wait_for_turn
-from shared.chats import read
-from shared.chats.read import Turn
-from shared.chats.states import ENDED, TurnStatus
-from shared.chats.types import ChatId, MessageId, TurnId
+from shared.chats.model.ids import ChatId, MessageId, TurnId
+from shared.chats.model.statuses import ENDED, TurnStatus
+from shared.chats.model.turns import Turn
+from shared.chats.reads import messages as stored_messages
+from shared.chats.reads.turns import find_turn
 
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
@@ -37,7 +38,7 @@ def list_messages(
     """List messages; `next_cursor` is the next page's `before_id`, or `after_id` where that led."""
     with deps.engine.connect() as connection:
         readable_chat(connection, caller, chat_id)
-        page = read.list_messages(
+        page = stored_messages.list_messages(
             connection,
             chat_id,
             limit=query.limit,
@@ -72,7 +73,7 @@ def _read_turn(deps: Deps, caller: Caller, chat_id: ChatId, turn_id: TurnId) -> 
     deps.gate.confirm(caller)
     with deps.engine.connect() as connection:
         readable_chat(connection, caller, chat_id)
-        turn = read.find_turn(connection, chat_id, turn_id)
+        turn = find_turn(connection, chat_id, turn_id)
     if turn is None:
         raise not_found("turn")
     return turn

@@ -15,10 +15,10 @@ from api.paths import ChatPath, QueuedPath
 from api.problems import ProblemCode
 from api.render import render_queued
 from api.schemas import answers
-from shared.chats import read
-from shared.chats.admit.queue import delete_queued, promote_queued
-from shared.chats.change import Change
-from shared.chats.types import QueuedId
+from shared.chats.machine.change import Change
+from shared.chats.model.ids import QueuedId
+from shared.chats.moves.callers.queue import delete_queued, promote_queued
+from shared.chats.reads.messages import load_queue
 
 router: Final = APIRouter(prefix="/v1", route_class=Door)
 
@@ -28,7 +28,7 @@ def get_queue(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     """Return the queue, in the order in which it will be answered."""
     with deps.engine.connect() as connection:
         readable_chat(connection, caller, chat_id)
-        queue = read.load_queue(connection, chat_id)
+        queue = load_queue(connection, chat_id)
     return JsonResponse({"items": [render_queued(queued) for queued in queue]})
 
 

@@ -16,11 +16,11 @@ from api.paths import ChatPath
 from api.problems import ProblemCode, invalid_field
 from api.schemas import answers
 from api.schemas.tool_results import NewToolResults
-from shared.chats.admit import tool_results
-from shared.chats.admit.tool_results import ClientResult, Submission
-from shared.chats.change import Change
-from shared.chats.errors import InvalidToolResults
-from shared.chats.types import ToolResultPart
+from shared.chats.machine.change import Change
+from shared.chats.model.errors import InvalidToolResults
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.moves.callers import tool_results
+from shared.chats.moves.callers.tool_results import ClientResult, Submission
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from api.problems import ProblemCode
 from api.schemas.fields import omitted
 from api.schemas.parts import AnyPart
-from shared.chats.states import Status, TurnStatus
-from shared.chats.types import OnError, Role
+from shared.chats.model.messages import Role
+from shared.chats.model.statuses import OnError, Status, TurnStatus
 from shared.errors.kinds import ErrorKind
 
 Cursor = Annotated[str, Field(description="a position in the chat's stream; opaque")]

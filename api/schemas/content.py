@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from shared.chats.types import FilePart, Part, TextPart
+from shared.chats.model.parts import FilePart, Part, TextPart
 
 TAG: Final = "~"
 """Begins the names of alternatives, which stand in the places of errors and are no fields."""

@@ -6,7 +6,7 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue, Strict
 from pydantic_core import PydanticCustomError
 
-from shared.chats.types import BusyBehavior, OnError
+from shared.chats.model.statuses import BusyBehavior, OnError
 
 MAX_METADATA_BYTES = 16 * 1024
 MAX_LABELS = 50

@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from api.paths import MAX_ID
 from api.schemas.fields import MAX_KEY_CHARACTERS
-from shared.chats.states import Status
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
+from shared.chats.model.statuses import Status
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 MessageBound = Annotated[int, Field(ge=0, le=MAX_ID)]

@@ -20,7 +20,7 @@ from api.schemas.fields import (
     WhenError,
     omitted,
 )
-from shared.chats.types import BusyBehavior, OnError
+from shared.chats.model.statuses import BusyBehavior, OnError
 
 
 class NewDynamicTool(Strict):

@@ -11,10 +11,10 @@ from api.stream.outbox import End, Outbox
 from api.stream.plan import Plan, since_start, since_vector
 from api.stream.until import TurnUnknown, Until, cut, holds
 from api.stream.vector import Vector
-from shared.chats.errors import ChatNotFound
-from shared.chats.record import Chat
-from shared.chats.stream_view import Since, StreamView
-from shared.chats.types import TurnId
+from shared.chats.model.chat import Chat
+from shared.chats.model.errors import ChatNotFound
+from shared.chats.model.ids import TurnId
+from shared.chats.reads.stream import Since, StreamView
 
 GAP_DELAYS: Final = (0.0, 0.05, 0.2, 0.5, 1.0)
 """When a missing part is looked for in the buffer: its worker may just be making that anew."""

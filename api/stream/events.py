@@ -13,17 +13,12 @@ from api.render import (
     render_retry,
 )
 from api.stream.vector import Vector
-from shared.chats.states import Status
-from shared.chats.stream_view import TurnOutcome
-from shared.chats.types import (
-    ChatError,
-    Episode,
-    Message,
-    PendingCall,
-    QueuedMessage,
-    RetryState,
-    TurnId,
-)
+from shared.chats.model.chat import PendingCall
+from shared.chats.model.ids import TurnId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Message, QueuedMessage
+from shared.chats.model.statuses import Status
+from shared.chats.model.turns import ChatError, RetryState, TurnOutcome
 from shared.events.types import EventName, PartEntry
 from shared.events.wire import public_part
 

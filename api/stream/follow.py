@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from api.stream.events import Event, NoBody, PartBody
 from api.stream.vector import Vector, after
-from shared.chats.stream_view import StreamView
+from shared.chats.reads.stream import StreamView
 from shared.events.types import EventName, PartEntry
 
 

@@ -13,7 +13,7 @@ from api.stream.ports import Channels, Reads, Recorder
 from api.stream.post import Post
 from api.stream.serve import Serving, StreamUnavailable, serve
 from api.stream.watch import Watch
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
 from shared.events.wire import UnreadableNote, decode_note
 

@@ -21,8 +21,10 @@ from api.stream.events import (
     TitleBody,
 )
 from api.stream.vector import BadVector, Kind, Progress, Vector, after, order
-from shared.chats.stream_view import Since, StreamView, TurnOutcome
-from shared.chats.types import Role, TurnId
+from shared.chats.model.ids import TurnId
+from shared.chats.model.messages import Role
+from shared.chats.model.turns import TurnOutcome
+from shared.chats.reads.stream import Since, StreamView
 from shared.events.merge import merge
 from shared.events.types import EventName, PartEntry
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from shared.chats.stream_view import Since, StreamView
-from shared.chats.types import ChatId, Episode
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.reads.stream import Since, StreamView
 from shared.events.types import PartEntry
 
 

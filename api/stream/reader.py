@@ -8,8 +8,9 @@ from typing import TypeVar
 from redis.asyncio import Redis as AsyncRedis
 from sqlalchemy import Connection, Engine
 
-from shared.chats.stream_view import Since, StreamView, read_versions, read_view
-from shared.chats.types import ChatId, Episode
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.reads.stream import Since, StreamView, read_versions, read_view
 from shared.events.buffer import read_episode
 from shared.events.types import PartEntry
 

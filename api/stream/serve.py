@@ -10,7 +10,7 @@ import structlog
 from api.stream.ports import Reads
 from api.stream.post import Post
 from api.stream.watch import Read
-from shared.chats.stream_view import StreamView
+from shared.chats.reads.stream import StreamView
 from shared.db.outage import is_outage
 from shared.events.errors import BufferUnavailable
 from shared.events.types import PartEntry

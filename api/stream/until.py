@@ -7,9 +7,10 @@ from typing import Final
 from uuid import UUID
 
 from api.stream.events import Event, StatusBody
-from shared.chats.states import IDLE
-from shared.chats.stream_view import StreamView, TurnOutcome
-from shared.chats.types import TurnId
+from shared.chats.model.ids import TurnId
+from shared.chats.model.statuses import IDLE
+from shared.chats.model.turns import TurnOutcome
+from shared.chats.reads.stream import StreamView
 
 _TURN: Final = re.compile(r"turn:([0-9a-fA-F-]{36})", re.ASCII)
 

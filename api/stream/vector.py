@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
-from shared.chats.types import Episode
+from shared.chats.model.lease import Episode
 
 _LIMIT: Final = 2**63
 _FORM: Final = re.compile(

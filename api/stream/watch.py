@@ -16,9 +16,10 @@ from api.stream.follow import follow
 from api.stream.outbox import End
 from api.stream.plan import needs_reset, plan, start_vector
 from api.stream.vector import BadVector, Vector, order
-from shared.chats.errors import ChatNotFound
-from shared.chats.stream_view import Since, StreamView
-from shared.chats.types import ChatId, Episode
+from shared.chats.model.errors import ChatNotFound
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.reads.stream import Since, StreamView
 from shared.events.types import ChangedHint, ChatNote, EventName, PartBatch, PartEntry
 
 _RECENT: Final = 512

@@ -6,7 +6,8 @@ import anthropic
 import openai
 
 from benchmarks.adapters.jobs import Reader
-from shared.chats.types import Role, TextPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
 from workers.providers.anthropic import Anthropic

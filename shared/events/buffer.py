@@ -7,7 +7,9 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from shared.chats.types import ChatId, Episode, Part
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.model.parts import Part
 from shared.events.channels import parts_key
 from shared.events.connection import REDIS_ERRORS, open_async_pipeline, open_pipeline
 from shared.events.errors import BufferUnavailable

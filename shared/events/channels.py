@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from shared.chats.types import ChatId, Episode, WorkerId
+from shared.chats.model.ids import ChatId, WorkerId
+from shared.chats.model.lease import Episode
 
 _CHAT = "stepwell:chat:"
 _PARTS = "stepwell:parts:"

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from shared.chats.types import ReasoningPart, Role, TextPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import ReasoningPart, TextPart
 from shared.events.merge import join, joinable, merge
 from shared.events.types import CallDelta, Delta, PartEntry
 from shared.events.wire import encode_entry

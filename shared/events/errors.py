@@ -1,6 +1,6 @@
 """Why an event could not leave."""
 
-from shared.chats.effects import EffectFailed
+from shared.chats.machine.effects import EffectFailed
 
 
 class PublishFailed(EffectFailed):

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Collection
 import structlog
 from redis.asyncio import Redis as AsyncRedis
 
-from shared.chats.types import ChatId, Episode
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
 from shared.events.connection import REDIS_ERRORS
 from shared.events.episode_store import EpisodeStore, FlushSettings, Recorder
 from shared.events.writer import Ending, EpisodeWriter

@@ -6,8 +6,10 @@ from typing import cast
 
 import orjson
 
-from shared.chats.types import JsonValue, Part, ReasoningPart, Role, TextPart, ToolCallPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from shared.events.types import CallDelta, Delta, PartEntry
+from shared.jsonvalue import JsonValue
 
 
 def joinable(earlier: Delta, later: Delta) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from redis import Redis
 
-from shared.chats.effects import Cancel, Changed, Hint
-from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.chats.machine.effects import Cancel, Changed, Hint
+from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import chat_channel, worker_channel
 from shared.events.connection import REDIS_ERRORS, open_pipeline, send_command
 from shared.events.errors import PublishFailed
@@ -14,7 +14,7 @@ from shared.events.wire import encode_cancel, encode_changed
 
 
 class Publisher:
-    """The way of hints out of a process; is a `shared.chats.effects.Notifier`.
+    """The way of hints out of a process; is a `shared.chats.machine.effects.Notifier`.
 
     Safe between threads. Wants a client of `open_redis`: half a second for each wait, no retry.
     Every method raises `PublishFailed` when Redis did not take the hints.

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.chats.types import Episode, JsonObject, Part, Role
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part
+from shared.jsonvalue import JsonObject
 
 
 class EventName(StrEnum):

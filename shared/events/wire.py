@@ -10,8 +10,10 @@ from typing import Final, TypeVar, cast
 
 import orjson
 
-from shared.chats import codec
-from shared.chats.types import Episode, JsonObject, JsonValue, Part, Role
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part
+from shared.chats.store import codec
 from shared.events.types import (
     CallDelta,
     CancelHint,
@@ -21,6 +23,7 @@ from shared.events.types import (
     PartBatch,
     PartEntry,
 )
+from shared.jsonvalue import JsonObject, JsonValue
 
 _T = TypeVar("_T")
 

@@ -6,7 +6,10 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from shared.chats.types import ChatId, Episode, Part, ReasoningPart, Role, TextPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, ReasoningPart, TextPart
 from shared.events.channels import chat_channel, parts_key
 from shared.events.episode import Cap, EpisodeState
 from shared.events.types import Delta

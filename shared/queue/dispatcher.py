@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from kombu.exceptions import KombuError
 from kombu.pools import ProducerPool
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.app import App
 from shared.queue.errors import EnqueueFailed
 from shared.queue.messages import BACKGROUND, INTERACTIVE, RUN_STEP, RunStep

@@ -1,7 +1,7 @@
 """The errors of the queue."""
 
-from shared.chats.effects import EffectFailed
-from shared.chats.types import ChatId
+from shared.chats.machine.effects import EffectFailed
+from shared.chats.model.ids import ChatId
 
 
 class EnqueueFailed(EffectFailed):

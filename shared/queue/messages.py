@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 
 RUN_STEP: Final = "chat.run_step"
 """The task: look at this chat and take one step if there is one to take."""

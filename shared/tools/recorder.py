@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.chats.types import ToolResultPart
+from shared.chats.model.parts import ToolResultPart
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
 from shared.tools.results import cut, result_size, room_of

@@ -6,8 +6,8 @@ from typing import Final
 
 import orjson
 
-from shared.chats.codec import storable
-from shared.chats.types import JsonValue, ToolResultPart
+from shared.chats.model.parts import ToolResultPart
+from shared.jsonvalue import JsonValue, storable
 
 SMALLEST_ROOM: Final = 16 * 1024
 """Every model gets that much of a result, in bytes."""

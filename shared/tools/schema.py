@@ -7,7 +7,7 @@ from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from shared.chats.types import JsonObject, JsonValue
+from shared.jsonvalue import JsonObject, JsonValue
 from shared.tools.context import ToolContext
 from shared.tools.docstring import read_docstring
 

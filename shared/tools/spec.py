@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, overload
 
-from shared.chats.types import JsonObject
+from shared.jsonvalue import JsonObject
 from shared.tools.schema import BadTool, Signature, read_signature
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 import redis
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
 from shared.queue.errors import EnqueueFailed

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from shared.chats.types import JsonObject, JsonValue
+from shared.jsonvalue import JsonObject, JsonValue
 from tests.fakes.dialect import Asked
 from tests.fakes.wire import Wire
 from workers.providers.script_steps import Call, Count, End, Fail, Say, Step, Think

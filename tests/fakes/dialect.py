@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.chats.types import JsonObject
+from shared.jsonvalue import JsonObject
 from tests.fakes.wire import Wire
 from workers.providers.script_steps import Fail, Step
 

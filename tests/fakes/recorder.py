@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 
-from shared.chats.types import JsonObject
+from shared.jsonvalue import JsonObject
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import orjson
 import pydantic
 from aiohttp import web
 
-from shared.chats.types import JsonObject, JsonValue
+from shared.jsonvalue import JsonObject, JsonValue
 from tests.fakes.dialect import Asked, FakeDialect
 from tests.fakes.play import FailNow, numbered, send_play, steps_to_send
 from tests.fakes.recorder import Connection, Recorder, Seen

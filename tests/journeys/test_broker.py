@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.valkey import Valkey
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
 from tests.journeys.conftest import MakeFleet

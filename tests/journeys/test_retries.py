@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
 from tests.journeys.fleet import Fleet, eventually

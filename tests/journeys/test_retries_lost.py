@@ -10,7 +10,7 @@ import pytest
 
 from local.postgres import Postgres
 from local.valkey import Valkey
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
 from tests.fakes.process import FakeModels

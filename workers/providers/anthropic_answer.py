@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 
-from shared.chats.types import (
-    JsonObject,
-    JsonValue,
-    Usage,
-)
+from shared.chats.model.messages import Usage
 from shared.errors.kinds import TransportFailed
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.anthropic_blocks import (
     Block,
     finished,

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.chats.types import (
-    JsonObject,
-    JsonValue,
+from shared.chats.model.parts import (
     Part,
     ReasoningPart,
     SourcePart,
@@ -13,6 +11,7 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.assembly import parse_args, verbatim
 from workers.providers.failures import Origin
 from workers.providers.metadata import stamp

@@ -5,14 +5,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from shared.chats.types import (
-    JsonObject,
-    JsonValue,
-    Part,
-    ReasoningPart,
-    TextPart,
-    ToolCallPart,
-)
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.base import (
     CallDelta,
     PartDone,

@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from shared.chats.types import JsonObject, JsonValue, Part, Role, Usage
+from shared.chats.model.messages import Role, Usage
+from shared.chats.model.parts import Part
+from shared.jsonvalue import JsonObject, JsonValue
 
 
 class FinishReason(StrEnum):

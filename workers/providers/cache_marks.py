@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.chats.types import Role
+from shared.chats.model.messages import Role
 
 _NEWEST = 2
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import httpx2
 
-from shared.chats.types import JsonObject
 from shared.errors.kinds import ProviderError, StreamTruncated, TransportFailed
+from shared.jsonvalue import JsonObject
 from workers.providers.base import Finish, StreamEvent
 from workers.providers.failures import TRANSPORT_ERRORS, Origin, broken, said
 from workers.providers.sse import MAX_EVENT_BYTES, SseDecoder, SseError, SseEvent

@@ -11,7 +11,6 @@ import aiohttp
 import httpx2
 from pydantic import SecretStr
 
-from shared.chats.types import JsonObject, JsonValue
 from shared.errors.kinds import (
     ErrorKind,
     Failure,
@@ -20,6 +19,7 @@ from shared.errors.kinds import (
     ProviderError,
     TransportFailed,
 )
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.values import load_object, obj, text
 
 # What aiohttp, httpx2 and the sockets below them raise; OSError covers TLS and time-outs.

@@ -1,6 +1,6 @@
 """The opaque provider data of a part: who may get it back, and what it holds."""
 
-from shared.chats.types import JsonObject, JsonValue
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.failures import Origin
 
 

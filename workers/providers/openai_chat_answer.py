@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from shared.chats.types import JsonObject, JsonValue, SourcePart, Usage
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import SourcePart
 from shared.errors.kinds import TransportFailed
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.assembly import Assembly
 from workers.providers.base import Finish, FinishReason, StreamEvent
 from workers.providers.failures import Origin, said

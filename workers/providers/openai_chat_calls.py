@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from shared.chats.types import JsonObject, JsonValue
 from shared.errors.kinds import TransportFailed
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.assembly import Assembly
 from workers.providers.base import StreamEvent
 from workers.providers.failures import Origin

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from shared.chats.types import (
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import (
     FilePart,
-    JsonObject,
-    JsonValue,
     Part,
     ReasoningPart,
-    Role,
     SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
 from shared.config.media import PDF
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.base import PromptMessage, Request, ToolSpec
 from workers.providers.failures import Origin
 from workers.providers.metadata import own

@@ -3,9 +3,8 @@
 import base64
 import binascii
 
-from shared.chats.types import (
+from shared.chats.model.parts import (
     FilePart,
-    JsonValue,
     ReasoningPart,
     SourcePart,
     TextPart,
@@ -13,6 +12,7 @@ from shared.chats.types import (
     ToolResultPart,
 )
 from shared.config.media import TEXTS, matches
+from shared.jsonvalue import JsonValue
 from workers.providers.values import dump, obj, text
 
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import orjson
 
-from shared.chats.types import Part, TextPart, Usage
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import Part, TextPart
 from shared.config.catalog import ProviderConfig
 from shared.errors.kinds import (
     ProviderError,

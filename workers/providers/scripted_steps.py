@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pydantic
 
-from shared.chats.types import JsonObject, Part, Role, TextPart, ToolResultPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, TextPart, ToolResultPart
 from shared.errors.kinds import ErrorKind, Failure, Preclassified
+from shared.jsonvalue import JsonObject
 from workers.providers.base import PromptMessage, Request
 from workers.providers.script import (
     find_script,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import orjson
 
-from shared.chats.types import JsonObject, JsonValue
+from shared.jsonvalue import JsonObject, JsonValue
 
 EMPTY: JsonObject = MappingProxyType({})
 

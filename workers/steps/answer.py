@@ -6,7 +6,8 @@ from typing import cast
 
 import orjson
 
-from shared.chats.types import JsonValue, Part, ReasoningPart, TextPart, ToolCallPart
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
+from shared.jsonvalue import JsonValue
 from workers.providers.base import (
     CallDelta,
     Finish,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shared.chats.calls import error_result
-from shared.chats.drive.ledger import arguments_hash
-from shared.chats.types import Line, NewMessage, Role, ToolCallPart, ToolResultPart, TurnId
+from shared.chats.model.ids import TurnId
+from shared.chats.model.messages import NewMessage, PromptRow, Role
+from shared.chats.model.parts import ToolCallPart, ToolResultPart
+from shared.chats.moves.open_calls import error_result
+from shared.chats.moves.workers.claim_tool import arguments_hash
 from shared.errors.kinds import ErrorKind, Failure
 from shared.tools.schema import BadArguments
 from workers.steps.offer import Offer
@@ -67,7 +69,7 @@ def sort_calls(asked: Mapping[int, ToolCallPart], offer: Offer, now: datetime) -
     return Sorted(asked=asked, to_run=tuple(to_run), refused=refused, dynamic=dynamic)
 
 
-def find_loop(history: Sequence[Line], asked: Mapping[int, ToolCallPart]) -> Failure | None:
+def find_loop(history: Sequence[PromptRow], asked: Mapping[int, ToolCallPart]) -> Failure | None:
     """Return why the turn has to end: a call that all its last answers made, this one included.
 
     `history` has the turn's messages. The same call twice in one answer counts once: a model may

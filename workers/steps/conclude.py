@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.commit import Committed
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import More, RequireAction, Result, Settlement
-from shared.chats.seal import Spans
-from shared.chats.states import Move
-from shared.chats.types import ToolResultPart
+from shared.chats.model.lease import Fence
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.model.statuses import Move
+from shared.chats.model.timing import Spans
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.commit_calls import Committed
+from shared.chats.moves.workers.settle import More, RequireAction, Result, Settlement
 from shared.config.catalog import Model
 from shared.events.writer import EpisodeWriter
 from shared.metrics.metrics import DYNAMIC_TOOL, UNKNOWN_TOOL

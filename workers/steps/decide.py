@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.chats.calls import NOT_RUN, OUTCOME_UNKNOWN, error_result
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.settle import (
+from shared.chats.model.ids import MessageId, TurnId
+from shared.chats.model.messages import NewMessage
+from shared.chats.model.parts import Part, ToolCallPart, ToolResultPart
+from shared.chats.model.timing import Spans
+from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN, error_result
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.settle import (
     Failed,
     More,
     Released,
@@ -15,8 +19,6 @@ from shared.chats.drive.settle import (
     Rows,
     Stopped,
 )
-from shared.chats.seal import Spans
-from shared.chats.types import MessageId, NewMessage, Part, ToolCallPart, ToolResultPart, TurnId
 from workers.leases import CancelReason
 from workers.steps.calls import Sorted, find_loop, sort_calls
 from workers.steps.offer import Offer

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from structlog.stdlib import BoundLogger
 
-from shared.chats.machine import ChatMachine
-from shared.chats.types import WorkerId
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.model.ids import WorkerId
 from shared.config.catalog import Catalog
 from shared.events.flusher import Flusher
 from shared.tools.registry import Registry

@@ -6,7 +6,8 @@ They come from tools and clients, each in its own time and in a row of its own.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.chats.types import Part, Role, ToolCallPart, ToolResultPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, ToolCallPart, ToolResultPart
 from workers.providers.base import PromptMessage
 
 

@@ -3,17 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.chats.calls import NOT_RUN
-from shared.chats.types import (
-    NewMessage,
-    Part,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    TurnId,
-)
+from shared.chats.model.ids import TurnId
+from shared.chats.model.messages import NewMessage, Role
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from shared.chats.moves.open_calls import NOT_RUN
 
 
 def partial_rows(

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.chats.change import Change
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.ledger import Claimed, Known, claim, record_run
-from shared.chats.ledger_store import RunKey, RunState
-from shared.chats.store import LockedForBegin
-from shared.chats.types import ChatId, MessageId, ToolResultPart, WorkerId
+from shared.chats.machine.change import Change
+from shared.chats.model.ids import ChatId, MessageId, WorkerId
+from shared.chats.model.lease import Fence
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.model.tool_runs import RunKey, RunState
+from shared.chats.moves.workers.claim_tool import Claimed, Known, claim, record_run
+from shared.chats.store.chats import LockedForBegin
 from shared.tools.spec import Policy
 from workers.steps.settle import Settler
 from workers.tools.run import Call
@@ -28,7 +29,7 @@ class FencedLedger:
     message_id: MessageId
 
     def claim(self, call: Call) -> Claimed | Known:
-        """Claim a call before it runs; see `shared.chats.drive.ledger.claim`."""
+        """Claim a call before it runs; see `shared.chats.moves.workers.claim_tool.claim`."""
 
         def move(change: Change, locked: LockedForBegin) -> Claimed | Known:
             rerun = call.tool.policy is Policy.RERUN

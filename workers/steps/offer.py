@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.chats.record import Chat
-from shared.chats.types import DynamicTool
+from shared.chats.model.chat import Chat, DynamicTool
 from shared.tools.registry import Registry
 from shared.tools.spec import Tool
 from workers.providers.base import ToolSpec

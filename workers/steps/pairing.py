@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from shared.chats.types import Part, Role, ToolCallPart, ToolResultPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, ToolCallPart, ToolResultPart
 from workers.providers.base import PromptMessage
 
 NO_RESULT = "The tool's result was lost."

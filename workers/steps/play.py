@@ -3,7 +3,7 @@
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
-from shared.chats.drive.begin import Begun
+from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
 from shared.errors.kinds import ErrorKind, Failure, Preclassified
 from shared.events.writer import EpisodeWriter

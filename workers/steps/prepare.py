@@ -5,17 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from shared.chats.types import (
-    JsonObject,
-    JsonValue,
-    Line,
-    Part,
-    ReasoningPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
+from shared.chats.model.messages import PromptRow
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.config.catalog import Model
+from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.base import PromptMessage, Request, ToolSpec
 from workers.steps.gathering import gather
 from workers.steps.pairing import pair
@@ -27,7 +20,7 @@ def prepare(
     *,
     model: Model,
     system: str | None,
-    history: Sequence[Line],
+    history: Sequence[PromptRow],
     tools: Sequence[ToolSpec] = (),
     attempt: int,
 ) -> Request:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Protocol
 
-from shared.chats.states import Move
+from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
 from workers.providers.base import Request
 

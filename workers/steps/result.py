@@ -3,9 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
-from shared.chats.calls import NOT_RUN
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.settle import (
+from shared.chats.model.chat import Chat
+from shared.chats.model.messages import NewMessage, Role, Usage
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from shared.chats.model.timing import Spans
+from shared.chats.moves.open_calls import NOT_RUN
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.settle import (
     Ending,
     Failed,
     Finish,
@@ -14,18 +18,6 @@ from shared.chats.drive.settle import (
     Result,
     Rows,
     Stopped,
-)
-from shared.chats.record import Chat
-from shared.chats.seal import Spans
-from shared.chats.types import (
-    NewMessage,
-    Part,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    Usage,
 )
 from shared.config.catalog import Model
 from shared.errors.classify import classify

@@ -2,10 +2,10 @@
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.chats.drive.begin import Beginning, Begun, GivenUp, NotDue, NothingToDo, begin
-from shared.chats.errors import ChatNotFound, WorkerDead
-from shared.chats.states import Move
-from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.chats.model.errors import ChatNotFound, WorkerDead
+from shared.chats.model.ids import ChatId, LeaseId, WorkerId
+from shared.chats.model.statuses import Move
+from shared.chats.moves.workers.begin import Beginning, Begun, GivenUp, NotDue, NothingToDo, begin
 from shared.db.outage import is_outage
 from workers.crash import CrashPoint
 from workers.leases import Lease

@@ -7,14 +7,15 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.stdlib import BoundLogger
 
-from shared.chats.change import Change
-from shared.chats.drive.commit import Committed, commit_calls
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Result, Rows, Settlement, settle
-from shared.chats.errors import ChatNotFound, StaleFence
-from shared.chats.machine import ChatMachine, Updated
-from shared.chats.seal import Spans
-from shared.chats.types import ChatId, NewMessage
+from shared.chats.machine.change import Change
+from shared.chats.machine.machine import ChatMachine, Updated
+from shared.chats.model.errors import ChatNotFound, StaleFence
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Fence
+from shared.chats.model.messages import NewMessage
+from shared.chats.model.timing import Spans
+from shared.chats.moves.workers.commit_calls import Committed, commit_calls
+from shared.chats.moves.workers.settle import Result, Rows, Settlement, settle
 from shared.db.outage import is_outage
 
 T = TypeVar("T")

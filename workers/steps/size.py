@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from shared.chats.types import (
+from shared.chats.model.parts import (
     FilePart,
-    JsonValue,
     Part,
     ReasoningPart,
     SourcePart,
@@ -14,6 +13,7 @@ from shared.chats.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from shared.jsonvalue import JsonValue
 from workers.providers.base import Request
 
 

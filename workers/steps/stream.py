@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.chats.types import ReasoningPart, Role, TextPart, ToolCallPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
 from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
 from shared.events.types import CallDelta as StreamedCall
 from shared.events.writer import EpisodeWriter

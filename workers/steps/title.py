@@ -5,10 +5,12 @@ from contextlib import aclosing
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.chats.admit.fields import set_title_by_model
-from shared.chats.drive.begin import Begun
-from shared.chats.errors import ChatsError
-from shared.chats.types import ChatId, Role, TextPart
+from shared.chats.model.errors import ChatsError
+from shared.chats.model.ids import ChatId
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart
+from shared.chats.moves.callers.fields import set_title_by_model
+from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
 from shared.errors import backoff
 from shared.errors.classify import classify

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.commit import Committed
-from shared.chats.types import Role, ToolResultPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.commit_calls import Committed
 from shared.events.writer import EpisodeWriter
 from workers.leases import CancelReason, Lease
 from workers.steps.calls import Sorted

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.chats.calls import error_result
-from shared.chats.drive.ledger import Known
-from shared.chats.ledger_store import RunKey, RunState
-from shared.chats.types import ToolResultPart
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.model.tool_runs import RunKey, RunState
+from shared.chats.moves.open_calls import error_result
+from shared.chats.moves.workers.claim_tool import Known
 from shared.tools.context import ToolContext
 from workers.crash import CrashPoint
 from workers.tools.deps import About, StepLedger, ToolDeps

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from structlog.stdlib import BoundLogger
 
-from shared.chats.drive.ledger import Claimed, Known
-from shared.chats.ledger_store import RunState
-from shared.chats.types import ChatId, MessageId, ToolResultPart, TurnId
+from shared.chats.model.ids import ChatId, MessageId, TurnId
+from shared.chats.model.parts import ToolResultPart
+from shared.chats.model.tool_runs import RunState
+from shared.chats.moves.workers.claim_tool import Claimed, Known
 from shared.tools.recorder import ToolRecorder
 from workers.crash import Reached
 from workers.tools.run import Call

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from pydantic_core import to_jsonable_python
 
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 from shared.tools.spec import Media
 
 LARGEST_MEDIA: Final = 5 * 1024 * 1024

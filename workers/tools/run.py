@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
 
-from shared.chats.types import ToolCallPart, ToolResultPart
+from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.tools.context import Cancellation
 from shared.tools.spec import Tool
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.chats.errors import ChatNotFound, StaleFence, StepStopped, WorkerDead
-from shared.chats.types import ToolResultPart
+from shared.chats.model.errors import ChatNotFound, StaleFence, StepStopped, WorkerDead
+from shared.chats.model.parts import ToolResultPart
 from workers.tools.attempt import Attempt
 from workers.tools.deps import Timer, ToolDeps
 from workers.tools.run import Call, Run

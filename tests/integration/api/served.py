@@ -19,7 +19,7 @@ from api.access import key_store
 from api.access.caller import KeyId, KeyRole
 from api.access.secret import new_secret
 from api.main import create_app
-from shared.chats.tables import chats
+from shared.chats.store.tables import chats
 from shared.config.settings import Settings
 
 START_SECONDS = 10

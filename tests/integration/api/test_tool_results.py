@@ -7,9 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from shared.chats.drive.settle import RequireAction
-from shared.chats.states import Status
-from shared.chats.types import ChatId, NewMessage, Role, ToolCallPart, ToolResultPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.messages import NewMessage, Role
+from shared.chats.model.parts import ToolCallPart, ToolResultPart
+from shared.chats.model.statuses import Status
+from shared.chats.moves.workers.settle import RequireAction
 from tests.chats import Bench, open_bench
 from tests.integration.api.served import Api, Client
 

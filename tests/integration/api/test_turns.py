@@ -9,11 +9,11 @@ import structlog
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from shared.chats.admit.control import interrupt
-from shared.chats.change import Limits
-from shared.chats.effects import Effects
-from shared.chats.machine import ChatMachine
-from shared.chats.types import ChatId
+from shared.chats.machine.effects import Effects
+from shared.chats.machine.limits import Limits
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.model.ids import ChatId
+from shared.chats.moves.callers.interrupt_retry import interrupt
 from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics

@@ -13,14 +13,19 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine
 
-from shared.chats import workers
-from shared.chats.admit.fields import NewFields, set_fields
-from shared.chats.admit.tool_results import ClientResult, Submission, submit_tool_results
-from shared.chats.change import Change
-from shared.chats.drive.action import expire_action
-from shared.chats.drive.commit import Committed, commit_calls
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import (
+from shared.chats.machine.change import Change
+from shared.chats.model.ids import MessageId, TurnId
+from shared.chats.model.lease import Fence
+from shared.chats.model.messages import NewMessage, Role
+from shared.chats.model.parts import TextPart, ToolCallPart, ToolResultPart
+from shared.chats.model.statuses import LEASED, BusyBehavior, Status
+from shared.chats.model.timing import Spans
+from shared.chats.moves.await_client import expire_action
+from shared.chats.moves.callers.fields import NewFields, set_fields
+from shared.chats.moves.callers.tool_results import ClientResult, Submission, submit_tool_results
+from shared.chats.moves.turns import Placed
+from shared.chats.moves.workers.commit_calls import Committed, commit_calls
+from shared.chats.moves.workers.settle import (
     Ending,
     Failed,
     Finish,
@@ -30,19 +35,7 @@ from shared.chats.drive.settle import (
     Result,
     Stopped,
 )
-from shared.chats.seal import Spans
-from shared.chats.states import LEASED, Status
-from shared.chats.turning import Placed
-from shared.chats.types import (
-    BusyBehavior,
-    MessageId,
-    NewMessage,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    TurnId,
-)
+from shared.chats.store import workers
 from tests.chats import PASSING, TERMINAL, register_worker, said
 from tests.integration.chats.living import Living, Moves, Step
 from tests.integration.chats.model import Model, Row

@@ -10,20 +10,22 @@ from uuid import UUID
 from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
-from shared.chats import codec
-from shared.chats.admit.control import interrupt, retry
-from shared.chats.admit.edit import edit
-from shared.chats.admit.queue import delete_queued, promote_queued
-from shared.chats.admit.send import send
-from shared.chats.change import Change, Limits
-from shared.chats.drive.begin import Begun, begin
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.recover import recover_interrupting, recover_running
-from shared.chats.drive.settle import settle
-from shared.chats.errors import ChatsError
-from shared.chats.states import ENDED, LEASED, Status
-from shared.chats.sweep import Plan
-from shared.chats.types import ChatId, JsonObject, LeaseId, TurnId, WorkerId
+from shared.chats.machine.change import Change
+from shared.chats.machine.limits import Limits
+from shared.chats.model.errors import ChatsError
+from shared.chats.model.ids import ChatId, LeaseId, TurnId, WorkerId
+from shared.chats.model.lease import Fence
+from shared.chats.model.statuses import ENDED, LEASED, Status
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt, retry
+from shared.chats.moves.callers.queue import delete_queued, promote_queued
+from shared.chats.moves.callers.send import send
+from shared.chats.moves.workers.begin import Begun, begin
+from shared.chats.moves.workers.recover import recover_interrupting, recover_running
+from shared.chats.moves.workers.settle import settle
+from shared.chats.store import codec
+from shared.chats.store.sweep import Plan
+from shared.jsonvalue import JsonObject
 from tests.chats import LONG_SECONDS, Bench, open_bench, register_worker, start_chat
 from tests.integration.chats.model import Model, Refusal, Refused, Row
 

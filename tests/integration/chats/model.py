@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.chats.states import Status, TurnStatus
+from shared.chats.model.statuses import Status, TurnStatus
 
 
 class Refusal(StrEnum):

@@ -5,24 +5,33 @@ from functools import partial
 
 from sqlalchemy import text
 
-from shared.chats.admit.control import interrupt, retry
-from shared.chats.admit.edit import edit
-from shared.chats.admit.fields import NewFields, set_fields
-from shared.chats.admit.queue import delete_queued, promote_queued
-from shared.chats.admit.send import send
-from shared.chats.admit.tool_results import ClientResult, Submission, submit_tool_results
-from shared.chats.change import Change
-from shared.chats.drive.action import expire_action
-from shared.chats.drive.commit import commit_calls
-from shared.chats.drive.recover import (
+from shared.chats.machine.change import Change
+from shared.chats.model.ids import QueuedId
+from shared.chats.model.parts import TextPart, ToolCallPart
+from shared.chats.model.statuses import BusyBehavior, Move, Status
+from shared.chats.model.timing import Spans
+from shared.chats.moves.await_client import expire_action
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.fields import NewFields, set_fields
+from shared.chats.moves.callers.interrupt_retry import interrupt, retry
+from shared.chats.moves.callers.queue import delete_queued, promote_queued
+from shared.chats.moves.callers.send import send
+from shared.chats.moves.callers.tool_results import ClientResult, Submission, submit_tool_results
+from shared.chats.moves.workers.commit_calls import commit_calls
+from shared.chats.moves.workers.recover import (
     recover_interrupting,
     recover_running,
     recover_stranded,
 )
-from shared.chats.drive.settle import Ending, Failed, Finish, More, Released, RequireAction, Stopped
-from shared.chats.seal import Spans
-from shared.chats.states import Move, Status
-from shared.chats.types import BusyBehavior, QueuedId, TextPart, ToolCallPart
+from shared.chats.moves.workers.settle import (
+    Ending,
+    Failed,
+    Finish,
+    More,
+    Released,
+    RequireAction,
+    Stopped,
+)
 from tests.chats import PASSING, TERMINAL, Bench, answer, call_row, said
 from tests.integration.chats.standing import Standing
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import partial
 
-from shared.chats.admit.control import interrupt
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Failed, Finish
-from shared.chats.states import LEASED, Status
-from shared.chats.types import ChatId, LeaseId, MessageId, QueuedId, TurnId
+from shared.chats.model.ids import ChatId, LeaseId, MessageId, QueuedId, TurnId
+from shared.chats.model.lease import Fence
+from shared.chats.model.statuses import LEASED, Status
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.workers.settle import Failed, Finish
 from tests.chats import TERMINAL, Bench, answer, require_action, start_chat
 
 

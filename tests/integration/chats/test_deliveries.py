@@ -7,15 +7,18 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from shared.chats import message_store, workers
-from shared.chats.admit.control import interrupt
-from shared.chats.change import Change, Limits
-from shared.chats.drive.begin import NotDue, NothingToDo
-from shared.chats.drive.settle import Failed, Finish
-from shared.chats.errors import ChatNotFound, WorkerDead
-from shared.chats.states import Move, Status
-from shared.chats.turning import start_turn
-from shared.chats.types import BusyBehavior, ChatId, Message, MessageId, Role
+from shared.chats.machine.change import Change
+from shared.chats.machine.limits import Limits
+from shared.chats.model.errors import ChatNotFound, WorkerDead
+from shared.chats.model.ids import ChatId, MessageId
+from shared.chats.model.messages import Message, Role
+from shared.chats.model.statuses import BusyBehavior, Move, Status
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.turns import start_turn
+from shared.chats.moves.workers.begin import NotDue, NothingToDo
+from shared.chats.moves.workers.settle import Failed, Finish
+from shared.chats.store import messages as message_store
+from shared.chats.store import workers
 from tests.chats import PASSING, Bench, answer, open_bench, said
 from tests.integration.chats.standing import put
 from tests.statements import statements
@@ -186,7 +189,7 @@ def test_a_move_reads_what_it_has_just_said(bench: Bench) -> None:
         before = message_store.find_message(change.connection, change.chat.id, _last(change))
         change.insert([answer("two", turn_id=turn_id)])
         after = message_store.find_message(change.connection, change.chat.id, _last(change))
-        change.go(Move.SEND_QUEUE, Status.PENDING)
+        change.apply(Move.SEND_QUEUE, Status.PENDING)
         assert before is not None
         assert after is not None
         return [before, after]

@@ -8,15 +8,17 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import Engine, text
 
-from shared.chats.admit.edit import edit
-from shared.chats.admit.send import send
-from shared.chats.change import Change
-from shared.chats.drive.begin import Beginning, begin
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Result, Settlement, settle
-from shared.chats.store import LockedForBegin
-from shared.chats.turning import Placed, UserMessage
-from shared.chats.types import BusyBehavior, LeaseId, MessageId, TextPart, WorkerId
+from shared.chats.machine.change import Change
+from shared.chats.model.ids import LeaseId, MessageId, WorkerId
+from shared.chats.model.lease import Fence
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import BusyBehavior
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.send import send
+from shared.chats.moves.turns import Placed, UserMessage
+from shared.chats.moves.workers.begin import Beginning, begin
+from shared.chats.moves.workers.settle import Result, Settlement, settle
+from shared.chats.store.chats import LockedForBegin
 from tests.integration.chats.life import ChatLife
 from tests.integration.chats.living import Moves
 

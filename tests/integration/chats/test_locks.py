@@ -10,13 +10,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from shared.chats import store, workers
-from shared.chats.change import Change
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.settle import More, Result, settle
-from shared.chats.errors import WorkerDead
-from shared.chats.states import Status
-from shared.chats.types import ChatId
+from shared.chats.machine.change import Change
+from shared.chats.model.errors import WorkerDead
+from shared.chats.model.ids import ChatId
+from shared.chats.model.statuses import Status
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.settle import More, Result, settle
+from shared.chats.store import chats as store
+from shared.chats.store import workers
 from tests.chats import Bench, answer
 
 DEATH = timedelta(seconds=7)

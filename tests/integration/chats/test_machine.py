@@ -10,16 +10,18 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
-from shared.chats.admit.edit import edit
-from shared.chats.admit.fields import NewFields, set_fields, set_title_by_model
-from shared.chats.admit.send import create
-from shared.chats.change import Change, Limits
-from shared.chats.drive.settle import Finish
-from shared.chats.effects import Cancel, Changed, EffectFailed, Effects, Hint
-from shared.chats.errors import ChatNotFound, KeyTaken, QueueFull
-from shared.chats.machine import ChatMachine, Updated
-from shared.chats.states import Status
-from shared.chats.types import BusyBehavior, ChatId, TextPart, ToolCallPart
+from shared.chats.machine.change import Change
+from shared.chats.machine.effects import Cancel, Changed, EffectFailed, Effects, Hint
+from shared.chats.machine.limits import Limits
+from shared.chats.machine.machine import ChatMachine, Updated
+from shared.chats.model.errors import ChatNotFound, KeyTaken, QueueFull
+from shared.chats.model.ids import ChatId
+from shared.chats.model.parts import TextPart, ToolCallPart
+from shared.chats.model.statuses import BusyBehavior, Status
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.fields import NewFields, set_fields, set_title_by_model
+from shared.chats.moves.callers.send import create
+from shared.chats.moves.workers.settle import Finish
 from shared.metrics.metrics import Metrics
 from tests.chats import LONG_SECONDS, Bench, answer, new_chat, open_bench, said, start_chat
 from tests.integration.chats.standing import put

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from shared.chats.drive.begin import NothingToDo
-from shared.chats.errors import (
+from shared.chats.model.errors import (
     ChatArchived,
     ChatBusy,
     ChatNotFound,
@@ -17,8 +16,9 @@ from shared.chats.errors import (
     QueuedNotFound,
     StaleFence,
 )
-from shared.chats.states import LEASED, Move, Status
-from shared.chats.transitions import TABLE, sources
+from shared.chats.model.statuses import LEASED, Move, Status
+from shared.chats.moves.workers.begin import NothingToDo
+from shared.chats.rules.transitions import TABLE, sources
 from tests.chats import Bench
 from tests.integration.chats.performing import NOT_BUILT, PERFORM
 from tests.integration.chats.standing import Standing, archive, put

@@ -7,12 +7,13 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
-from shared.chats.codec import UNREADABLE
-from shared.chats.drive.settle import Finish
-from shared.chats.read import load_queue
-from shared.chats.states import Status
-from shared.chats.stream_view import Since, read_view
-from shared.chats.types import ChatId, TextPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import Status
+from shared.chats.moves.workers.settle import Finish
+from shared.chats.reads.messages import load_queue
+from shared.chats.reads.stream import Since, read_view
+from shared.chats.store.codec import UNREADABLE
 from tests.chats import Bench, answer
 
 HOLOGRAM: Final[Mapping[str, object]] = {"type": "hologram", "depth": [1, {"of": "field"}]}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry
 
-from shared.chats.drive.settle import Failed
-from shared.chats.effects import Hint
-from shared.chats.states import Status
+from shared.chats.machine.effects import Hint
+from shared.chats.model.statuses import Status
+from shared.chats.moves.workers.settle import Failed
 from shared.metrics.metrics import Metrics
 from tests.chats import PASSING, TERMINAL, Bench
 from tests.integration.chats.standing import put

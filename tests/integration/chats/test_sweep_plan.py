@@ -3,12 +3,12 @@
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.chats import store
-from shared.chats.change import Limits
-from shared.chats.drive.settle import Failed
-from shared.chats.states import Status
-from shared.chats.sweep import BATCH, Plan
-from shared.chats.types import ChatId, WorkerId
+from shared.chats.machine.limits import Limits
+from shared.chats.model.ids import ChatId, WorkerId
+from shared.chats.model.statuses import Status
+from shared.chats.moves.workers.settle import Failed
+from shared.chats.store import chats as store
+from shared.chats.store.sweep import BATCH, Plan
 from tests.chats import LONG_SECONDS, PASSING, Bench, open_bench, register_worker
 from tests.integration.chats.standing import archive, put
 

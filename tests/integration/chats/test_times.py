@@ -5,14 +5,15 @@ from functools import partial
 
 import pytest
 
-from shared.chats.admit.control import interrupt, retry
-from shared.chats.admit.edit import edit
-from shared.chats.admit.queue import delete_queued, promote_queued
-from shared.chats.drive.recover import recover_interrupting, recover_running
-from shared.chats.drive.settle import Failed, Finish, More, Stopped
-from shared.chats.seal import Spans
-from shared.chats.states import ENDED, Status
-from shared.chats.types import BusyBehavior, ChatId, TextPart, TurnId
+from shared.chats.model.ids import ChatId, TurnId
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import ENDED, BusyBehavior, Status
+from shared.chats.model.timing import Spans
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt, retry
+from shared.chats.moves.callers.queue import delete_queued, promote_queued
+from shared.chats.moves.workers.recover import recover_interrupting, recover_running
+from shared.chats.moves.workers.settle import Failed, Finish, More, Stopped
 from tests.chats import PASSING, TERMINAL, Bench
 from tests.integration.chats.standing import put
 

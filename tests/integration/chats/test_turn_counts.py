@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.chats.states import Move, Status
+from shared.chats.model.statuses import Move, Status
 from shared.metrics.metrics import Metrics
 from tests.chats import Bench
 from tests.integration.chats.performing import PERFORM

@@ -4,22 +4,15 @@ from functools import partial
 
 import pytest
 
-from shared.chats.admit.control import interrupt, retry
-from shared.chats.admit.edit import edit
-from shared.chats.admit.queue import delete_queued, promote_queued
-from shared.chats.drive.settle import Failed, Finish, More, Stopped
-from shared.chats.errors import MessageNotFound, NotAUserMessage
-from shared.chats.states import ENDED, Status, TurnStatus
-from shared.chats.types import (
-    BusyBehavior,
-    ChatId,
-    MessageId,
-    Part,
-    Role,
-    TextPart,
-    ToolResultPart,
-    TurnId,
-)
+from shared.chats.model.errors import MessageNotFound, NotAUserMessage
+from shared.chats.model.ids import ChatId, MessageId, TurnId
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, TextPart, ToolResultPart
+from shared.chats.model.statuses import ENDED, BusyBehavior, Status, TurnStatus
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt, retry
+from shared.chats.moves.callers.queue import delete_queued, promote_queued
+from shared.chats.moves.workers.settle import Failed, Finish, More, Stopped
 from tests.chats import PASSING, TERMINAL, Bench, answer, start_chat
 from tests.integration.chats.standing import Standing, put
 

@@ -7,18 +7,21 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
-from shared.chats.admit.control import interrupt, retry
-from shared.chats.admit.edit import edit
-from shared.chats.admit.fields import NewFields, set_fields
-from shared.chats.admit.queue import delete_queued, promote_queued
-from shared.chats.change import Change, Limits
-from shared.chats.drive.begin import GivenUp
-from shared.chats.drive.recover import recover_running
-from shared.chats.drive.settle import Failed, Finish, More, Released, Stopped
-from shared.chats.errors import StaleFence
-from shared.chats.record import Chat
-from shared.chats.states import Move, Status
-from shared.chats.types import BusyBehavior, Episode, TextPart, Usage
+from shared.chats.machine.change import Change
+from shared.chats.machine.limits import Limits
+from shared.chats.model.chat import Chat
+from shared.chats.model.errors import StaleFence
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import BusyBehavior, Move, Status
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.fields import NewFields, set_fields
+from shared.chats.moves.callers.interrupt_retry import interrupt, retry
+from shared.chats.moves.callers.queue import delete_queued, promote_queued
+from shared.chats.moves.workers.begin import GivenUp
+from shared.chats.moves.workers.recover import recover_running
+from shared.chats.moves.workers.settle import Failed, Finish, More, Released, Stopped
 from shared.errors.kinds import Failure
 from tests.chats import LONG_SECONDS, PASSING, TERMINAL, Bench, answer, open_bench
 from tests.integration.chats.performing import PERFORM

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from local.valkey import Valkey
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel
 from shared.events.connection import open_async_redis
 from shared.events.types import ChatNote, PartBatch, PartEntry

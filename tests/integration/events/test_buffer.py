@@ -5,7 +5,10 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from shared.chats.types import ChatId, Episode, Role, TextPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart
 from shared.events.buffer import read_episode, seal_episode
 from shared.events.channels import parts_key
 from shared.events.connection import open_async_redis, open_pipeline, open_redis

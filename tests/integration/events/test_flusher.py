@@ -8,7 +8,10 @@ from uuid import uuid4
 from redis.asyncio import Redis as AsyncRedis
 
 from local.valkey import Valkey
-from shared.chats.types import ChatId, Episode, ReasoningPart, Role, TextPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import ReasoningPart, TextPart
 from shared.events.buffer import read_episode
 from shared.events.channels import parts_key
 from shared.events.connection import open_async_pipeline, open_async_redis

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from shared.chats.effects import Cancel, Changed, EffectFailed
-from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.chats.machine.effects import Cancel, Changed, EffectFailed
+from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import worker_channel
 from shared.events.connection import open_redis
 from shared.events.errors import PublishFailed

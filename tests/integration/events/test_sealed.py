@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.chats.types import ChatId, Episode, Part, Role
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part
 from shared.events.buffer import read_episode, seal_episode
 from shared.events.connection import open_redis
 from shared.events.merge import assemble

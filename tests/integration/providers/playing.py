@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue, SecretStr
 
-from shared.chats.types import Part
+from shared.chats.model.parts import Part
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
 from tests.unit.providers.prompts import prompt

@@ -9,15 +9,8 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import (
-    Part,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    Usage,
-)
+from shared.chats.model.messages import Role, Usage
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.config.dialect import Dialect
 from shared.errors.classify import classify
 from shared.errors.kinds import ErrorKind, ProviderError, StreamTruncated

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import TextPart
+from shared.chats.model.parts import TextPart
 from shared.config.dialect import Dialect
 from shared.errors.classify import classify
 from shared.errors.kinds import (

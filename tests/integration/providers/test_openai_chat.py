@@ -5,15 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import (
-    FilePart,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    Usage,
-)
+from shared.chats.model.messages import Role, Usage
+from shared.chats.model.parts import FilePart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.config.dialect import Dialect
 from shared.errors.kinds import ProviderError, StreamTruncated
 from tests.fakes.process import FakeModels

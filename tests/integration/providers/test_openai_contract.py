@@ -8,7 +8,7 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import ReasoningPart, TextPart, ToolCallPart
+from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
 from shared.config.dialect import Dialect
 from tests.fakes.process import FakeModels
 from tests.integration.providers.playing import KEY, ask, config, finish_of, parts_of, script

@@ -17,7 +17,7 @@ from celery import Celery  # pyright: ignore[reportMissingTypeStubs]  # it has n
 from kombu.exceptions import KombuError
 
 from local.valkey import Valkey
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.queue.dispatcher import Dispatcher
 from shared.queue.errors import EnqueueFailed
 from shared.queue.messages import RUN_STEP

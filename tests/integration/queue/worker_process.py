@@ -11,7 +11,7 @@ from typing import Any, cast
 import redis
 from prometheus_client import CollectorRegistry
 
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings, read_settings
 from shared.queue.app import GUARDED_AMQP, make_app
 from shared.queue.dispatcher import Dispatcher

@@ -12,7 +12,7 @@ from uuid import uuid4
 import redis
 
 from local.ports import random_free
-from shared.chats.types import ChatId
+from shared.chats.model.ids import ChatId
 from tests.offspring import fork
 
 PATIENCE_SECONDS = 20.0

@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
 from local.valkey import Valkey
-from shared.chats.change import Limits
-from shared.chats.effects import Effects
-from shared.chats.machine import ChatMachine
+from shared.chats.machine.effects import Effects
+from shared.chats.machine.limits import Limits
+from shared.chats.machine.machine import ChatMachine
 from shared.config.settings import Settings
 from shared.events.connection import open_redis
 from shared.events.publisher import Publisher

@@ -7,32 +7,24 @@ from typing import TypeVar
 from sqlalchemy import Engine, update
 from uuid_utils.compat import uuid7
 
-from shared.chats.admit.control import interrupt
-from shared.chats.admit.edit import edit
-from shared.chats.admit.fields import NewFields, set_fields
-from shared.chats.admit.send import send
-from shared.chats.change import Change
-from shared.chats.drive.begin import Begun, begin
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.recover import recover_running
-from shared.chats.drive.settle import Failed, Finish, Released, Result, settle
-from shared.chats.machine import ChatMachine
-from shared.chats.record import Chat
-from shared.chats.tables import chats
-from shared.chats.turning import Placed
-from shared.chats.types import (
-    BusyBehavior,
-    ChatId,
-    Episode,
-    LeaseId,
-    MessageId,
-    NewMessage,
-    Role,
-    TextPart,
-    TurnId,
-    WorkerId,
-)
-from shared.chats.workers import register
+from shared.chats.machine.change import Change
+from shared.chats.machine.machine import ChatMachine
+from shared.chats.model.chat import Chat
+from shared.chats.model.ids import ChatId, LeaseId, MessageId, TurnId, WorkerId
+from shared.chats.model.lease import Episode, Fence
+from shared.chats.model.messages import NewMessage, Role
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import BusyBehavior
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.fields import NewFields, set_fields
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.callers.send import send
+from shared.chats.moves.turns import Placed
+from shared.chats.moves.workers.begin import Begun, begin
+from shared.chats.moves.workers.recover import recover_running
+from shared.chats.moves.workers.settle import Failed, Finish, Released, Result, settle
+from shared.chats.store.tables import chats
+from shared.chats.store.workers import register
 from shared.errors.kinds import ErrorKind, Failure
 from tests.chats import Recorder, make_machine, said, start_chat
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from shared.chats.types import ChatId, Episode, Role, TextPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart
 from shared.events.connection import open_async_redis
 from shared.events.flusher import Flusher
 from shared.events.writer import EpisodeWriter

@@ -16,9 +16,9 @@ from api.stream.reader import Reader
 from api.stream.serve import StreamUnavailable
 from api.stream.vector import parse_vector
 from local.valkey import Valkey
-from shared.chats.errors import ChatNotFound
-from shared.chats.record import Chat
-from shared.chats.types import ChatId
+from shared.chats.model.chat import Chat
+from shared.chats.model.errors import ChatNotFound
+from shared.chats.model.ids import ChatId
 from shared.db.engine import make_engine
 from shared.events.connection import open_async_pipeline, open_async_redis
 from shared.events.subscriber import Subscriber, SubscriberSettings

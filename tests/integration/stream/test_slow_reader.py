@@ -5,7 +5,7 @@ import time
 
 from sqlalchemy import Engine
 
-from shared.chats.machine import ChatMachine
+from shared.chats.machine.machine import ChatMachine
 from shared.config.settings import Settings
 from tests.integration.api.served import Client, serve
 from tests.integration.stream.driving import Driven, drive

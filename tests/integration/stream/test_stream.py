@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from local.valkey import Valkey
-from shared.chats.machine import ChatMachine
+from shared.chats.machine.machine import ChatMachine
 from shared.config.settings import Settings
 from shared.events.connection import open_pipeline, open_redis
 from tests.chats import make_machine

@@ -2,9 +2,11 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from shared.chats.states import Status, TurnStatus
-from shared.chats.stream_view import Removal, Since, StreamView, read_versions, read_view
-from shared.chats.types import ChatId, Message, Part, TextPart
+from shared.chats.model.ids import ChatId
+from shared.chats.model.messages import Message
+from shared.chats.model.parts import Part, TextPart
+from shared.chats.model.statuses import Status, TurnStatus
+from shared.chats.reads.stream import Removal, Since, StreamView, read_versions, read_view
 from tests.integration.stream.driving import Driven, drive
 
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final
 
-from shared.chats.types import ChatId, DynamicTool, Message, ToolCallPart, ToolResultPart, TurnId
+from shared.chats.model.chat import DynamicTool
+from shared.chats.model.ids import ChatId, TurnId
+from shared.chats.model.messages import Message
+from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.tools.spec import Tool, tool
 from tests.integration.workers.rig import Rig
 from workers.crash import CrashPoint

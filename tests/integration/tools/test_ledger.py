@@ -8,31 +8,23 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from shared.chats.admit.control import interrupt, retry
-from shared.chats.admit.edit import edit
-from shared.chats.admit.send import send
-from shared.chats.calls import NOT_RUN, OUTCOME_UNKNOWN
-from shared.chats.change import Change
-from shared.chats.drive.commit import Committed, commit_calls
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.ledger import Claimed, Known, claim, record_run
-from shared.chats.drive.recover import recover_interrupting, recover_running
-from shared.chats.drive.settle import More, RequireAction, Settlement, Stopped
-from shared.chats.errors import StaleFence, StepStopped, WorkerDead
-from shared.chats.ledger_store import RunKey, RunState
-from shared.chats.seal import Spans
-from shared.chats.states import Move, Status, TurnStatus
-from shared.chats.types import (
-    BusyBehavior,
-    ChatId,
-    LeaseId,
-    NewMessage,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    WorkerId,
-)
+from shared.chats.machine.change import Change
+from shared.chats.model.errors import StaleFence, StepStopped, WorkerDead
+from shared.chats.model.ids import ChatId, LeaseId, WorkerId
+from shared.chats.model.lease import Fence
+from shared.chats.model.messages import NewMessage, Role
+from shared.chats.model.parts import TextPart, ToolCallPart, ToolResultPart
+from shared.chats.model.statuses import BusyBehavior, Move, Status, TurnStatus
+from shared.chats.model.timing import Spans
+from shared.chats.model.tool_runs import RunKey, RunState
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt, retry
+from shared.chats.moves.callers.send import send
+from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN
+from shared.chats.moves.workers.claim_tool import Claimed, Known, claim, record_run
+from shared.chats.moves.workers.commit_calls import Committed, commit_calls
+from shared.chats.moves.workers.recover import recover_interrupting, recover_running
+from shared.chats.moves.workers.settle import More, RequireAction, Settlement, Stopped
 from tests.chats import Bench, answer, call_row, open_bench, register_worker, said
 
 CALLS = ("a", "b", "c")

@@ -4,14 +4,15 @@ from functools import partial
 
 import pytest
 
-from shared.chats.admit.control import interrupt
-from shared.chats.admit.edit import edit
-from shared.chats.admit.send import send
-from shared.chats.calls import NOT_ANSWERED, NOT_RUN, open_calls
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.recover import recover_running
-from shared.chats.states import Status, TurnStatus
-from shared.chats.types import BusyBehavior, Role, TextPart
+from shared.chats.model.lease import Fence
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import BusyBehavior, Status, TurnStatus
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.callers.send import send
+from shared.chats.moves.open_calls import NOT_ANSWERED, NOT_RUN, open_calls
+from shared.chats.moves.workers.recover import recover_running
 from tests.chats import said
 from tests.integration.tools.scene import Scene, open_scene
 from tests.integration.workers.rig import Rig

@@ -13,8 +13,9 @@ from redis.asyncio import Redis as AsyncRedis
 from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
-from shared.chats.states import Move
-from shared.chats.types import ChatId, Episode, WorkerId
+from shared.chats.model.ids import ChatId, WorkerId
+from shared.chats.model.lease import Episode
+from shared.chats.model.statuses import Move
 from shared.config.catalog import Catalog, Model
 from shared.events.buffer import read_episode
 from shared.events.connection import open_async_redis, open_redis

@@ -8,8 +8,8 @@ import structlog
 from redis.asyncio import Redis as AsyncRedis
 from uuid_utils.compat import uuid7
 
-from shared.chats.effects import Cancel
-from shared.chats.types import ChatId, LeaseId, WorkerId
+from shared.chats.machine.effects import Cancel
+from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import worker_channel
 from shared.events.connection import open_async_redis, open_redis
 from shared.events.publisher import Publisher

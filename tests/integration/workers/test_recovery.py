@@ -9,12 +9,14 @@ import pytest
 import structlog
 from redis import Redis
 
-from shared.chats.admit.control import interrupt
-from shared.chats.admit.edit import edit
-from shared.chats.drive.settle import Finish
-from shared.chats.states import Status
-from shared.chats.types import BusyBehavior, ChatId, Episode, Part, Role, TextPart, ToolResultPart
-from shared.chats.workers import Held
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode, LeasedChat
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, TextPart, ToolResultPart
+from shared.chats.model.statuses import BusyBehavior, Status
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.workers.settle import Finish
 from shared.events.channels import parts_key
 from shared.events.connection import open_redis
 from shared.events.types import CallDelta, Delta, PartEntry
@@ -30,15 +32,15 @@ def bench(watch: Watch) -> Bench:
     return open_bench(watch.recovery.machine.engine)
 
 
-def _hold(bench: Bench, status: Status = Status.RUNNING) -> Held:
+def _hold(bench: Bench, status: Status = Status.RUNNING) -> LeasedChat:
     chat_id = bench.start()
     begun = bench.begin(chat_id)
     if status is Status.INTERRUPTING:
         bench.machine.update(chat_id, partial(interrupt, clear_queue=False))
-    return Held(chat_id=chat_id, fence=begun.fence, status=status, attempt=1)
+    return LeasedChat(chat_id=chat_id, fence=begun.fence, status=status, attempt=1)
 
 
-def _buffer(redis: Redis, held: Held, entries: Sequence[tuple[int, Delta]]) -> None:
+def _buffer(redis: Redis, held: LeasedChat, entries: Sequence[tuple[int, Delta]]) -> None:
     """Write the parts of a step as its worker does, so many as reached Redis."""
     key = parts_key(held.chat_id, _episode(held))
     for seq, delta in entries:
@@ -47,7 +49,7 @@ def _buffer(redis: Redis, held: Held, entries: Sequence[tuple[int, Delta]]) -> N
         redis.xadd(key, {ENTRY_FIELD: encode_entry(entry)}, id=f"{seq}-0")  # pyright: ignore[reportUnknownMemberType]  # untyped
 
 
-def _episode(held: Held) -> Episode:
+def _episode(held: LeasedChat) -> Episode:
     return Episode(history_version=held.fence.history_version, attempt=held.attempt)
 
 

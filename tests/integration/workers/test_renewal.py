@@ -10,11 +10,11 @@ from redis import Redis
 from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
-from shared.chats.admit.control import interrupt
-from shared.chats.drive.fence import Fence
-from shared.chats.drive.settle import Finish
-from shared.chats.states import Status
-from shared.chats.types import ChatId, LeaseId
+from shared.chats.model.ids import ChatId, LeaseId
+from shared.chats.model.lease import Fence
+from shared.chats.model.statuses import Status
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.workers.settle import Finish
 from tests.chats import Bench, open_bench
 from tests.integration.workers.watch import PERIOD_SECONDS, Watch, open_watch, worker_row
 from tests.statements import before_each_statement

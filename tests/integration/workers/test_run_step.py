@@ -6,11 +6,14 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, event
 
-from shared.chats.admit.control import interrupt
-from shared.chats.admit.edit import edit
-from shared.chats.drive.settle import Failed
-from shared.chats.states import Move, Status, TurnStatus
-from shared.chats.types import ChatId, Episode, TextPart, Usage, WorkerId
+from shared.chats.model.ids import ChatId, WorkerId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import Move, Status, TurnStatus
+from shared.chats.moves.callers.edit import edit
+from shared.chats.moves.callers.interrupt_retry import interrupt
+from shared.chats.moves.workers.settle import Failed
 from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated
 from tests.chats import PASSING, register_worker
 from tests.integration.workers.rig import MODEL, Rig

@@ -11,10 +11,11 @@ from psycopg import sql
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.settle import Ending, Failed, Finish, More, Result
-from shared.chats.states import Move, Status
-from shared.chats.types import ChatId, NewMessage, Usage
+from shared.chats.model.ids import ChatId
+from shared.chats.model.messages import NewMessage, Usage
+from shared.chats.model.statuses import Move, Status
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.settle import Ending, Failed, Finish, More, Result
 from tests.chats import PASSING, Bench, answer, open_bench
 from tests.statements import before_each_statement
 from workers.steps.settle import Settler

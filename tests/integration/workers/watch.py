@@ -8,7 +8,7 @@ from redis import Redis
 from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
-from shared.chats.types import WorkerId
+from shared.chats.model.ids import WorkerId
 from shared.metrics.metrics import Metrics
 from shared.tools.recorder import ToolRecorder
 from tests.chats import Bench

@@ -3,7 +3,7 @@
 import pytest
 
 from api.new_chat import title_of
-from shared.chats.types import FilePart, Part, TextPart
+from shared.chats.model.parts import FilePart, Part, TextPart
 
 
 @pytest.mark.parametrize(

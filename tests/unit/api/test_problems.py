@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 
 from api.problems import ProblemCode, problem_of
-from shared.chats import errors
-from shared.chats.states import Move, Status
+from shared.chats.model import errors
+from shared.chats.model.statuses import Move, Status
 
 LISTED = {
     "invalid_request": 400,

@@ -1,7 +1,7 @@
 """What clients are shown of what is stored."""
 
 from api.render import render_turn_time
-from shared.chats.types import TurnTime
+from shared.chats.model.timing import TurnTime
 
 
 def test_times_are_shown_to_the_microsecond() -> None:

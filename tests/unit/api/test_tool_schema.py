@@ -3,7 +3,7 @@
 import pytest
 
 from api.tool_schema import SchemaChecks
-from shared.chats.types import JsonObject
+from shared.jsonvalue import JsonObject
 
 
 @pytest.mark.parametrize(

@@ -11,26 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from shared.chats import codec
-from shared.chats.types import (
-    ChatError,
-    DynamicTool,
+from shared.chats.model.chat import DynamicTool, PendingCall
+from shared.chats.model.ids import TurnId
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import (
     FilePart,
-    JsonObject,
-    JsonValue,
     Part,
-    PendingCall,
     ReasoningPart,
-    RetryState,
     SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
-    TurnId,
-    TurnTime,
-    Usage,
 )
+from shared.chats.model.timing import TurnTime
+from shared.chats.model.turns import ChatError, RetryState
+from shared.chats.store import codec
 from shared.events.wire import public_part
+from shared.jsonvalue import TOO_DEEP, JsonObject, JsonValue, storable
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -260,7 +257,7 @@ def test_what_is_not_there_is_nothing() -> None:
 
 @given(st.text(max_size=20))
 def test_any_text_can_be_stored(text: str) -> None:
-    stored = codec.storable({text: [text]})
+    stored = storable({text: [text]})
     assert json.loads(orjson.dumps(stored)) == stored
     written = orjson.dumps(stored).decode()
     assert "\\u0000" not in written.replace("\\\\", "")
@@ -277,7 +274,7 @@ def test_any_text_can_be_stored(text: str) -> None:
     ],
 )
 def test_text_is_kept_as_far_as_it_can_be(text: str, stored: str) -> None:
-    assert codec.storable(text) == stored
+    assert storable(text) == stored
 
 
 @pytest.mark.parametrize(
@@ -291,8 +288,8 @@ def test_text_is_kept_as_far_as_it_can_be(text: str, stored: str) -> None:
     ],
 )
 def test_numbers_are_kept_as_far_as_they_can_be(number: int, stored: JsonValue) -> None:
-    assert codec.storable(number) == stored
-    assert codec.storable(True) is True
+    assert storable(number) == stored
+    assert storable(True) is True
 
 
 def test_what_is_nested_too_deeply_is_cut_off() -> None:
@@ -300,5 +297,5 @@ def test_what_is_nested_too_deeply_is_cut_off() -> None:
     for _ in range(900):
         deep = [deep]
     written = orjson.dumps(codec.dump(ToolCallPart(tool_call_id="c", tool_name="t", args=deep)))
-    assert codec.TOO_DEEP.encode() in written
+    assert TOO_DEEP.encode() in written
     assert b"the end" not in written

@@ -8,17 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from shared.chats.record import Chat
-from shared.chats.seal import (
-    Spans,
-    account,
-    add_times,
-    queued_time,
-    reset_time,
-    seal_versions,
-)
-from shared.chats.states import Status
-from shared.chats.types import ChatError, PendingCall, RetryState, TurnId, TurnTime
+from shared.chats.model.chat import Chat, PendingCall
+from shared.chats.model.ids import TurnId
+from shared.chats.model.statuses import Status
+from shared.chats.model.timing import Spans, TurnTime
+from shared.chats.model.turns import ChatError, RetryState
+from shared.chats.rules.accounting import account, add_times, queued_time, reset_time
+from shared.chats.rules.versions import stamp_versions
 from tests.chats import new_chat
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -43,7 +39,7 @@ CALL = PendingCall(
 def _sealed(*, history: bool = False, queue: bool = False, **changes: object) -> Chat:
     before = new_chat(snapshot_version=7, generation_attempt=3, failures=2, losses=1)
     after = replace(before, snapshot_version=8, **changes)  # pyright: ignore[reportArgumentType]  # fields by name
-    seal_versions(before, after, history=history, queue=queue)
+    stamp_versions(before, after, history=history, queue=queue)
     return after
 
 

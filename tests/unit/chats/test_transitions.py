@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import Connection
 from uuid_utils.compat import uuid7
 
-from shared.chats.change import Change, Limits
-from shared.chats.errors import ChatArchived, MoveNotAllowed
-from shared.chats.states import ENDED, LEASED, Move, Status, TurnStatus
-from shared.chats.transitions import ARCHIVED_MOVES, TABLE, allows, sources
-from shared.chats.types import ChatError, LeaseId, WorkerId
+from shared.chats.machine.change import Change
+from shared.chats.machine.limits import Limits
+from shared.chats.model.errors import ChatArchived, MoveNotAllowed
+from shared.chats.model.ids import LeaseId, WorkerId
+from shared.chats.model.statuses import ENDED, LEASED, Move, Status, TurnStatus
+from shared.chats.model.turns import ChatError
+from shared.chats.rules.transitions import ARCHIVED_MOVES, TABLE, allows, sources
 from tests.chats import new_chat
 
 ORDER = "WPRIAE"
@@ -112,14 +114,14 @@ def test_a_change_of_status_stays_within_its_cell(
     before = change.chat.copy()
     if cell == "-":
         with pytest.raises(MoveNotAllowed) as refused:
-            change.go(move, target)
+            change.apply(move, target)
         assert (refused.value.move, refused.value.found) == (move, status)
         assert refused.value.allowed == sources(move)
     elif target not in _targets(cell):
         with pytest.raises(AssertionError):
-            change.go(move, target)
+            change.apply(move, target)
     else:
-        change.go(move, target)
+        change.apply(move, target)
         assert change.chat.status is target
         return
     assert change.chat == before
@@ -162,14 +164,14 @@ def test_a_refusal_says_where_the_move_is_possible() -> None:
 def test_who_leaves_a_lease_leaves_all_of_it(move: Move, status: Status, target: Status) -> None:
     change = _open(status)
     change.chat.interrupting_since = change.now
-    change.go(move, target)
+    change.apply(move, target)
     chat = change.chat
     assert (chat.lease_id, chat.worker_id, chat.interrupting_since) == (None, None, None)
 
 
 def test_an_interruption_keeps_the_lease_and_notes_the_time() -> None:
     change = _open(Status.RUNNING)
-    change.go(Move.INTERRUPT, Status.INTERRUPTING)
+    change.apply(Move.INTERRUPT, Status.INTERRUPTING)
     assert change.chat.interrupting_since == change.now
     assert change.chat.lease_id == change.before.lease_id is not None
 
@@ -179,13 +181,13 @@ def test_an_interruption_keeps_the_lease_and_notes_the_time() -> None:
 )
 def test_leaving_an_error_clears_it(move: Move, target: Status) -> None:
     change = _open(Status.ERROR)
-    change.go(move, target)
+    change.apply(move, target)
     assert change.chat.last_error is None
 
 
 def test_staying_in_an_error_keeps_it() -> None:
     change = _open(Status.ERROR)
-    change.go(Move.INTERRUPT, Status.ERROR)
+    change.apply(Move.INTERRUPT, Status.ERROR)
     assert change.chat.last_error is not None
 
 

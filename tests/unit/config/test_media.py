@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.chats.types import FilePart, Role
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import FilePart
 from shared.config.dialect import Dialect
 from shared.config.media import matches, takes
 from tests.unit.providers.prompts import prompt

@@ -3,7 +3,8 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chats.types import Role, TextPart, ToolResultPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart, ToolResultPart
 from shared.events.episode import BATCH_BYTES, Cap, EpisodeState, Flush, Stored
 from shared.events.merge import assemble, contiguous
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chats.types import Part, ReasoningPart, Role, TextPart, ToolCallPart, ToolResultPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.events.merge import assemble, contiguous, merge
 from shared.events.types import CallDelta, Delta, PartEntry
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from shared.chats.types import (
-    Episode,
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import (
     FilePart,
     Part,
     ReasoningPart,
-    Role,
     SourcePart,
     TextPart,
     ToolCallPart,

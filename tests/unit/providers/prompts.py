@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from shared.chats.types import JsonValue, Role, TextPart
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import TextPart
+from shared.jsonvalue import JsonValue
 from workers.providers.base import PromptMessage, Request
 
 

@@ -6,14 +6,14 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import (
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import (
     Part,
     ReasoningPart,
     SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
-    Usage,
 )
 from shared.errors.kinds import ProviderError, TransportFailed
 from tests.fakes.anthropic_server import sse

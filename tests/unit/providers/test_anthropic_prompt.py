@@ -8,17 +8,17 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.codec import dump, load_part
-from shared.chats.types import (
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import (
     FilePart,
     Part,
     ReasoningPart,
-    Role,
     SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
+from shared.chats.store.codec import dump, load_part
 from tests.fakes.anthropic_server import sse
 from tests.unit.providers.prompts import assistant, prompt, said, user
 from workers.providers.anthropic_answer import AnthropicAnswer

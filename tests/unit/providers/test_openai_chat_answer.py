@@ -6,14 +6,8 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import (
-    Part,
-    ReasoningPart,
-    SourcePart,
-    TextPart,
-    ToolCallPart,
-    Usage,
-)
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import Part, ReasoningPart, SourcePart, TextPart, ToolCallPart
 from shared.errors.kinds import ProviderError, TransportFailed
 from workers.providers.base import (
     CallDelta,

@@ -7,11 +7,11 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.chats.types import (
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import (
     FilePart,
     Part,
     ReasoningPart,
-    Role,
     SourcePart,
     TextPart,
     ToolCallPart,

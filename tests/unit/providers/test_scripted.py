@@ -6,16 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from shared.chats.types import (
-    JsonValue,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    Usage,
-)
+from shared.chats.model.messages import Role, Usage
+from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.errors.kinds import ErrorKind, Preclassified, ProviderError, StreamTruncated
+from shared.jsonvalue import JsonValue
 from tests.unit.providers.prompts import assistant, prompt
 from workers.providers.base import (
     CallDelta,

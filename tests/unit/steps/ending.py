@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 from uuid_utils.compat import uuid7
 
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.fence import Fence
-from shared.chats.states import Status
-from shared.chats.types import LeaseId, Part, TurnId, Usage, WorkerId
+from shared.chats.model.ids import LeaseId, TurnId, WorkerId
+from shared.chats.model.lease import Fence
+from shared.chats.model.messages import Usage
+from shared.chats.model.parts import Part
+from shared.chats.model.statuses import Status
+from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
 from tests.chats import new_chat
 from workers.leases import CancelReason

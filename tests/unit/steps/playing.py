@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from uuid_utils.compat import uuid7
 
-from shared.chats.types import ChatId, Episode, LeaseId
+from shared.chats.model.ids import ChatId, LeaseId
+from shared.chats.model.lease import Episode
 from shared.events.episode import Cap
 from shared.events.writer import EpisodeWriter
 from tests.unit.steps.ending import NOW

@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.chats.types import JsonValue, ReasoningPart, TextPart, ToolCallPart
+from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
+from shared.jsonvalue import JsonValue
 from workers.providers.base import (
     CallDelta,
     Finish,

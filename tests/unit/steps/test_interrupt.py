@@ -4,18 +4,17 @@ from datetime import UTC, datetime
 
 from uuid_utils.compat import uuid7
 
-from shared.chats.calls import NOT_RUN
-from shared.chats.types import (
-    NewMessage,
+from shared.chats.model.ids import TurnId
+from shared.chats.model.messages import NewMessage, Role
+from shared.chats.model.parts import (
     Part,
     ReasoningPart,
-    Role,
     SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
-    TurnId,
 )
+from shared.chats.moves.open_calls import NOT_RUN
 from workers.steps.interrupt import partial_rows
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

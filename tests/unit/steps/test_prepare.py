@@ -9,20 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from shared.chats.types import (
-    ChatId,
+from shared.chats.model.ids import ChatId, MessageId
+from shared.chats.model.messages import Message, Role
+from shared.chats.model.parts import (
     FilePart,
-    JsonObject,
-    Message,
-    MessageId,
     Part,
     ReasoningPart,
-    Role,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
 from shared.config.catalog import Model
+from shared.jsonvalue import JsonObject
 from workers.providers.base import PromptMessage, ToolSpec
 from workers.steps.pairing import NO_RESULT
 from workers.steps.prepare import prepare, sound_schema

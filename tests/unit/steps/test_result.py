@@ -4,18 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.chats.calls import NOT_RUN
-from shared.chats.drive.settle import Failed, Finish, More, Released, Result, Stopped
-from shared.chats.seal import Spans
-from shared.chats.types import (
-    NewMessage,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    Usage,
-)
+from shared.chats.model.messages import NewMessage, Role, Usage
+from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from shared.chats.model.timing import Spans
+from shared.chats.moves.open_calls import NOT_RUN
+from shared.chats.moves.workers.settle import Failed, Finish, More, Released, Result, Stopped
 from shared.errors.kinds import (
     ErrorKind,
     Failure,

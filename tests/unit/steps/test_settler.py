@@ -10,10 +10,10 @@ import structlog
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from shared.chats.drive.settle import Finish, Result, Settlement
-from shared.chats.errors import ChatNotFound, StaleFence
-from shared.chats.machine import ChatMachine, Updated
-from shared.chats.states import Move
+from shared.chats.machine.machine import ChatMachine, Updated
+from shared.chats.model.errors import ChatNotFound, StaleFence
+from shared.chats.model.statuses import Move
+from shared.chats.moves.workers.settle import Finish, Result, Settlement
 from tests.chats import new_chat
 from tests.unit.steps.ending import begun
 from workers.steps.settle import Settler

@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import pytest
 
-from shared.chats.types import (
+from shared.chats.model.messages import Role
+from shared.chats.model.parts import (
     FilePart,
-    JsonValue,
     Part,
     ReasoningPart,
-    Role,
     SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
+from shared.jsonvalue import JsonValue
 from workers.providers.base import PromptMessage, Request
 from workers.steps.size import part_size, prompt_size
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from uuid_utils.compat import uuid7
 
-from shared.chats.types import ChatId, LeaseId, ReasoningPart, TextPart
+from shared.chats.model.ids import ChatId, LeaseId
+from shared.chats.model.parts import ReasoningPart, TextPart
 from shared.errors.kinds import (
     ErrorKind,
     Preclassified,

@@ -9,9 +9,9 @@ from api.stream.outbox import Outbox
 from api.stream.until import Until
 from api.stream.vector import parse_vector
 from api.stream.watch import Read, Watch
-from shared.chats.record import Chat
-from shared.chats.stream_view import StreamView
-from shared.chats.types import ChatId
+from shared.chats.model.chat import Chat
+from shared.chats.model.ids import ChatId
+from shared.chats.reads.stream import StreamView
 from shared.events.types import PartEntry
 from tests.unit.stream.reading import Reading, Sent, parse
 from tests.unit.stream.world import World

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from shared.chats.states import LEASED, Status
+from shared.chats.model.statuses import LEASED, Status
 
 Place = tuple[int, int]
 

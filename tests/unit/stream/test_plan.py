@@ -7,8 +7,8 @@ import pytest
 from api.stream.follow import follow, give_up
 from api.stream.plan import Plan, needs_reset, plan, since_start, since_vector, start_vector
 from api.stream.vector import BadVector, Kind, Vector, parse_vector
-from shared.chats.stream_view import Since, StreamView
-from shared.chats.types import TurnId
+from shared.chats.model.ids import TurnId
+from shared.chats.reads.stream import Since, StreamView
 from shared.events.types import PartEntry
 from tests.unit.stream.world import World
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.stream.client import Client
-from shared.chats.states import Status
-from shared.chats.types import TextPart
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import Status
 from tests.unit.stream.process import Process, take
 from tests.unit.stream.reading import Reading, Sent
 from tests.unit.stream.world import World

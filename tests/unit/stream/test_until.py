@@ -3,7 +3,7 @@ from uuid import UUID
 import pytest
 
 from api.stream.until import BadUntil, Until, parse_until
-from shared.chats.types import TurnId
+from shared.chats.model.ids import TurnId
 
 TURN = "01938a2b-0000-7000-8000-000000000001"
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.stream.vector import BadVector, Kind, Progress, Vector, after, order, parse_vector
-from shared.chats.types import Episode
+from shared.chats.model.lease import Episode
 
 numbers = st.integers(0, 2**63 - 1)
 

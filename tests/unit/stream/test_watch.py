@@ -7,8 +7,8 @@ import pytest
 from api.stream.client import GAP_DELAYS, Wish
 from api.stream.outbox import End
 from api.stream.vector import BadVector, parse_vector
-from shared.chats.errors import ChatNotFound
-from shared.chats.types import Episode
+from shared.chats.model.errors import ChatNotFound
+from shared.chats.model.lease import Episode
 from shared.events.types import ChangedHint, PartBatch
 from tests.unit.stream.process import Process, anybody, take
 from tests.unit.stream.reading import Reading

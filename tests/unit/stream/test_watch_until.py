@@ -8,7 +8,7 @@ from api.stream.client import Wish
 from api.stream.outbox import End
 from api.stream.until import TurnUnknown, Until
 from api.stream.vector import parse_vector
-from shared.chats.types import TurnId
+from shared.chats.model.ids import TurnId
 from tests.unit.stream.process import anybody
 from tests.unit.stream.reading import Reading
 from tests.unit.stream.watching import names, run, speaking, watching

@@ -9,24 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.chats.record import Chat
-from shared.chats.seal import seal_versions
-from shared.chats.states import LEASED, Status, TurnStatus
-from shared.chats.stream_view import Removal, Since, StreamView, TurnOutcome
-from shared.chats.types import (
-    ChatError,
-    ChatId,
-    Episode,
-    Message,
-    MessageId,
-    PendingCall,
-    QueuedId,
-    QueuedMessage,
-    RetryState,
-    Role,
-    TextPart,
-    TurnId,
-)
+from shared.chats.model.chat import Chat, PendingCall
+from shared.chats.model.ids import ChatId, MessageId, QueuedId, TurnId
+from shared.chats.model.lease import Episode
+from shared.chats.model.messages import Message, QueuedMessage, Role
+from shared.chats.model.parts import TextPart
+from shared.chats.model.statuses import LEASED, Status, TurnStatus
+from shared.chats.model.turns import ChatError, RetryState, TurnOutcome
+from shared.chats.reads.stream import Removal, Since, StreamView
+from shared.chats.rules.versions import stamp_versions
 from shared.events.merge import merge
 from shared.events.types import ChangedHint, ChatNote, PartBatch, PartEntry
 from tests.chats import new_chat
@@ -221,7 +212,7 @@ class World:
         history = len(self.rows) != inserted or self._removed() != removed
         if history or self.chat.status not in LEASED:
             self.past.append(before.episode)
-        seal_versions(before, self.chat, history=history, queue=self.queue != queue)
+        stamp_versions(before, self.chat, history=history, queue=self.queue != queue)
         self.notes.append(ChangedHint(snapshot_version=self.chat.snapshot_version))
 
     def _id(self) -> int:

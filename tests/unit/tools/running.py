@@ -9,10 +9,12 @@ from threading import Event, Lock
 import structlog
 from uuid_utils.compat import uuid7
 
-from shared.chats.drive.ledger import Claimed, Known
-from shared.chats.ledger_store import RunState
-from shared.chats.types import ChatId, JsonValue, MessageId, ToolCallPart, ToolResultPart, TurnId
+from shared.chats.model.ids import ChatId, MessageId, TurnId
+from shared.chats.model.parts import ToolCallPart, ToolResultPart
+from shared.chats.model.tool_runs import RunState
+from shared.chats.moves.workers.claim_tool import Claimed, Known
 from shared.config.catalog import Model
+from shared.jsonvalue import JsonValue
 from shared.metrics.metrics import Metrics
 from shared.tools.recorder import ToolRecorder
 from shared.tools.spec import Tool, tool

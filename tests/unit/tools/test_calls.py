@@ -5,25 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from shared.chats.calls import NOT_RUN, OUTCOME_UNKNOWN, OpenCall
-from shared.chats.drive.begin import Begun
-from shared.chats.drive.settle import Failed, More, Released, RequireAction, Result, Stopped
-from shared.chats.ledger_store import RunKey, RunState, ToolRun
-from shared.chats.seal import Spans
-from shared.chats.types import (
-    DynamicTool,
-    JsonValue,
-    LeaseId,
-    Message,
-    MessageId,
-    NewMessage,
-    Part,
-    Role,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    TurnId,
-)
+from shared.chats.model.chat import DynamicTool
+from shared.chats.model.ids import LeaseId, MessageId, TurnId
+from shared.chats.model.messages import Message, NewMessage, Role
+from shared.chats.model.parts import Part, TextPart, ToolCallPart, ToolResultPart
+from shared.chats.model.timing import Spans
+from shared.chats.model.tool_runs import RunKey, RunState, ToolRun
+from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN, OpenCall
+from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.settle import Failed, More, Released, RequireAction, Result, Stopped
+from shared.jsonvalue import JsonValue
 from shared.tools.clock import current_time
 from shared.tools.spec import tool
 from tests.chats import new_chat

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 from shared.tools.context import ToolContext
 from shared.tools.docstring import read_docstring
 from shared.tools.schema import BadArguments, BadTool

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from examples.tools import BOOKINGS, book_room, count_words, ring_bells
-from shared.chats.types import JsonValue
+from shared.jsonvalue import JsonValue
 from shared.tools.schema import BadArguments
 from shared.tools.spec import Policy
 from tests.unit.tools.running import ABOUT, Stage, call_of

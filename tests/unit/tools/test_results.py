@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chats.types import JsonValue, ToolResultPart
+from shared.chats.model.parts import ToolResultPart
+from shared.jsonvalue import JsonValue
 from shared.tools.results import SMALLEST_ROOM, UNKNOWN_ROOM, cut, result_size, room_of
 
 KIB = 1024

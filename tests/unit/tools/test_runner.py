@@ -7,9 +7,9 @@ from threading import Event
 
 import pytest
 
-from shared.chats.calls import error_result
-from shared.chats.errors import ChatNotFound, StaleFence, StepStopped, WorkerDead
-from shared.chats.ledger_store import RunState
+from shared.chats.model.errors import ChatNotFound, StaleFence, StepStopped, WorkerDead
+from shared.chats.model.tool_runs import RunState
+from shared.chats.moves.open_calls import error_result
 from shared.tools.context import ToolContext
 from shared.tools.spec import ToolError, tool
 from tests.unit.steps.ending import NOW

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from threading import Event
 
-from shared.chats.ledger_store import RunState
+from shared.chats.model.tool_runs import RunState
 from shared.tools.context import ToolContext
 from shared.tools.spec import tool
 from tests.unit.tools.running import (

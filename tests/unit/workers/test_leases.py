@@ -2,7 +2,7 @@
 
 from uuid_utils.compat import uuid7
 
-from shared.chats.types import ChatId, LeaseId
+from shared.chats.model.ids import ChatId, LeaseId
 from workers.leases import CancelReason, Lease, Leases
 
 

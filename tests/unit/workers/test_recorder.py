@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.chats.states import Move
+from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
 from workers.recorder import WorkerRecorder

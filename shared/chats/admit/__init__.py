@@ -1,1 +1,0 @@
-"""The moves that people make."""

@@ -1,0 +1,1 @@
+"""Lock, change, commit, tell: the one way into a chat's row."""

@@ -1,0 +1,1 @@
+"""The moves that workers make."""

@@ -1,0 +1,1 @@
+"""Questions about chats that take no lock: an answer is as old as its statement."""

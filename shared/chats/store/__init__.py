@@ -1,0 +1,1 @@
+"""Every SQL statement of chats, private to this shelf."""

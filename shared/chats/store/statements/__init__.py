@@ -1,0 +1,1 @@
+"""Statements that are made once, because making one costs as much as running it."""
