@@ -29,7 +29,7 @@ from shared.chats.reads.chats import find_chat
 from shared.chats.reads.messages import list_messages, load_queue
 from shared.chats.reads.turns import find_turn
 from shared.chats.store import workers
-from shared.errors.kinds import ErrorKind, Failure
+from shared.failures.kinds import ErrorKind, Failure
 from shared.jsonvalue import JsonObject
 from shared.metrics.metrics import Metrics
 

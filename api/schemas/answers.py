@@ -11,7 +11,7 @@ from api.schemas.fields import omitted
 from api.schemas.parts import AnyPart
 from shared.chats.model.messages import Role
 from shared.chats.model.statuses import OnError, Status, TurnStatus
-from shared.errors.kinds import ErrorKind
+from shared.failures.kinds import ErrorKind
 
 Cursor = Annotated[str, Field(description="a position in the chat's stream; opaque")]
 

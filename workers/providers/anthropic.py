@@ -6,7 +6,7 @@ from contextlib import aclosing
 import anthropic
 
 from shared.config.catalog import ProviderConfig
-from shared.errors.kinds import ProviderError
+from shared.failures.kinds import ProviderError
 from workers.providers.anthropic_answer import AnthropicAnswer
 from workers.providers.anthropic_prompt import DEFAULT_MAX_TOKENS, message_body
 from workers.providers.base import Request, StreamEvent

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.chats.model.messages import Usage
-from shared.errors.kinds import TransportFailed
+from shared.failures.kinds import TransportFailed
 from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.anthropic_blocks import (
     Block,

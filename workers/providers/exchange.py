@@ -6,7 +6,7 @@ from typing import Protocol
 
 import httpx2
 
-from shared.errors.kinds import ProviderError, StreamTruncated, TransportFailed
+from shared.failures.kinds import ProviderError, StreamTruncated, TransportFailed
 from shared.jsonvalue import JsonObject
 from workers.providers.base import Finish, StreamEvent
 from workers.providers.failures import TRANSPORT_ERRORS, Origin, broken, said

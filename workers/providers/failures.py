@@ -11,7 +11,7 @@ import aiohttp
 import httpx2
 from pydantic import SecretStr
 
-from shared.errors.kinds import (
+from shared.failures.kinds import (
     ErrorKind,
     Failure,
     Phase,

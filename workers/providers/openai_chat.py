@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import openai
 
 from shared.config.catalog import ProviderConfig
-from shared.errors.kinds import ProviderError
+from shared.failures.kinds import ProviderError
 from workers.providers.assembly import new_call_id
 from workers.providers.base import Request, StreamEvent
 from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS, UNLIMITED, timeouts

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from shared.chats.model.messages import Usage
 from shared.chats.model.parts import SourcePart
-from shared.errors.kinds import TransportFailed
+from shared.failures.kinds import TransportFailed
 from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.assembly import Assembly
 from workers.providers.base import Finish, FinishReason, StreamEvent

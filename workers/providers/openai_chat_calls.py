@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shared.errors.kinds import TransportFailed
+from shared.failures.kinds import TransportFailed
 from shared.jsonvalue import JsonObject, JsonValue
 from workers.providers.assembly import Assembly
 from workers.providers.base import StreamEvent

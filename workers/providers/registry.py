@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from shared.config.catalog import ProviderConfig, Unavailable
 from shared.config.dialect import Dialect
-from shared.errors.kinds import ErrorKind, Failure, Preclassified
+from shared.failures.kinds import ErrorKind, Failure, Preclassified
 from workers.providers.base import Provider
 from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS
 

@@ -8,10 +8,7 @@ import orjson
 from shared.chats.model.messages import Usage
 from shared.chats.model.parts import Part, TextPart
 from shared.config.catalog import ProviderConfig
-from shared.errors.kinds import (
-    ProviderError,
-    StreamTruncated,
-)
+from shared.failures.kinds import ProviderError, StreamTruncated
 from workers.providers.assembly import Assembly, new_call_id
 from workers.providers.base import Finish, FinishReason, Request, StreamEvent
 from workers.providers.script_steps import (

@@ -7,7 +7,7 @@ import pydantic
 
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part, TextPart, ToolResultPart
-from shared.errors.kinds import ErrorKind, Failure, Preclassified
+from shared.failures.kinds import ErrorKind, Failure, Preclassified
 from shared.jsonvalue import JsonObject
 from workers.providers.base import PromptMessage, Request
 from workers.providers.script import (

@@ -10,7 +10,7 @@ from shared.chats.model.messages import NewMessage, PromptRow, Role
 from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.chats.moves.open_calls import error_result
 from shared.chats.moves.workers.claim_tool import arguments_hash
-from shared.errors.kinds import ErrorKind, Failure
+from shared.failures.kinds import ErrorKind, Failure
 from shared.tools.schema import BadArguments
 from workers.steps.offer import Offer
 from workers.tools.run import Call

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from shared.errors.kinds import ErrorKind, Failure, Preclassified
+from shared.failures.kinds import ErrorKind, Failure, Preclassified
 from workers.steps.timers import Timer, TimerName, Timers
 
 

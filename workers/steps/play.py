@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
-from shared.errors.kinds import ErrorKind, Failure, Preclassified
 from shared.events.writer import EpisodeWriter
+from shared.failures.kinds import ErrorKind, Failure, Preclassified
 from workers.leases import Lease
 from workers.steps.answer import Answer
 from workers.steps.deps import StepDeps

@@ -20,8 +20,8 @@ from shared.chats.moves.workers.settle import (
     Stopped,
 )
 from shared.config.catalog import Model
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, Failure
+from shared.failures.kinds import ErrorKind, Failure
+from workers.failures.classify import classify
 from workers.leases import CancelReason
 from workers.providers import base
 from workers.steps.answer import Answer

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
-from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
 from shared.events.types import CallDelta as StreamedCall
 from shared.events.writer import EpisodeWriter
+from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
 from workers.leases import CancelReason, Lease
 from workers.providers.base import (
     CallDelta,

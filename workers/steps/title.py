@@ -12,9 +12,9 @@ from shared.chats.model.parts import TextPart
 from shared.chats.moves.callers.fields import set_title_by_model
 from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
-from shared.errors import backoff
-from shared.errors.classify import classify
-from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
+from shared.failures import backoff
+from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
+from workers.failures.classify import classify
 from workers.providers.base import PromptMessage, Request, TextDelta
 from workers.steps.deps import StepDeps
 

@@ -22,7 +22,7 @@ from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.moves.workers.begin import GivenUp
 from shared.chats.moves.workers.recover import recover_running
 from shared.chats.moves.workers.settle import Failed, Finish, More, Released, Stopped
-from shared.errors.kinds import Failure
+from shared.failures.kinds import Failure
 from tests.chats import LONG_SECONDS, PASSING, TERMINAL, Bench, answer, open_bench
 from tests.integration.chats.performing import PERFORM
 from tests.integration.chats.standing import Standing, put

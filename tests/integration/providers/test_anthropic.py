@@ -12,8 +12,7 @@ from pydantic import JsonValue
 from shared.chats.model.messages import Role, Usage
 from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.config.dialect import Dialect
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, ProviderError, StreamTruncated
+from shared.failures.kinds import ErrorKind, ProviderError, StreamTruncated
 from tests.fakes.anthropic_server import SIGNATURE, sse
 from tests.fakes.process import FakeModels
 from tests.integration.providers.playing import (
@@ -25,6 +24,7 @@ from tests.integration.providers.playing import (
     script,
 )
 from tests.unit.providers.prompts import prompt, user
+from workers.failures.classify import classify
 from workers.providers.base import FinishReason, PromptMessage
 
 CALL: JsonValue = {"name": "add", "args": {"x": 1}, "id": "c1"}

@@ -10,8 +10,7 @@ from pydantic import JsonValue
 
 from shared.chats.model.parts import TextPart
 from shared.config.dialect import Dialect
-from shared.errors.classify import classify
-from shared.errors.kinds import (
+from shared.failures.kinds import (
     ErrorKind,
     Preclassified,
     ProviderError,
@@ -33,6 +32,7 @@ from tests.integration.providers.playing import (
     script,
 )
 from tests.unit.providers.prompts import prompt
+from workers.failures.classify import classify
 from workers.providers.base import Provider, StreamEvent, TextDelta
 from workers.providers.script_steps import Say
 

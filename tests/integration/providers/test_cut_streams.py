@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import JsonValue
 
-from shared.errors.kinds import StreamTruncated, TransportFailed
+from shared.failures.kinds import StreamTruncated, TransportFailed
 from tests.fakes.process import FakeModels
 from tests.integration.providers.playing import Speaker, collect, opened, parts_of, script
 from tests.unit.providers.prompts import prompt

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from shared.chats.model.messages import Role, Usage
 from shared.chats.model.parts import FilePart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.config.dialect import Dialect
-from shared.errors.kinds import ProviderError, StreamTruncated
+from shared.failures.kinds import ProviderError, StreamTruncated
 from tests.fakes.process import FakeModels
 from tests.integration.providers.playing import (
     KEY,

@@ -25,7 +25,7 @@ from shared.chats.moves.workers.recover import recover_running
 from shared.chats.moves.workers.settle import Failed, Finish, Released, Result, settle
 from shared.chats.store.tables import chats
 from shared.chats.store.workers import register
-from shared.errors.kinds import ErrorKind, Failure
+from shared.failures.kinds import ErrorKind, Failure
 from tests.chats import Recorder, make_machine, said, start_chat
 
 _T = TypeVar("_T")

@@ -14,7 +14,7 @@ from shared.chats.model.statuses import Move, Status, TurnStatus
 from shared.chats.moves.callers.edit import edit
 from shared.chats.moves.callers.interrupt_retry import interrupt
 from shared.chats.moves.workers.settle import Failed
-from shared.errors.kinds import Preclassified, ProviderError, StreamTruncated
+from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated
 from tests.chats import PASSING, register_worker
 from tests.integration.workers.rig import MODEL, Rig
 from tests.statements import before_each_statement

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from shared.errors.kinds import Failure, Preclassified, ProviderError, StreamReset
+from shared.failures.kinds import Failure, Preclassified, ProviderError, StreamReset
 
 CASES: Final = Path(__file__).parents[2] / "cases"
 

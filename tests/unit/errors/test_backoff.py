@@ -1,6 +1,6 @@
 import pytest
 
-from shared.errors.backoff import delay, wait
+from shared.failures.backoff import delay, wait
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, Failure, Preclassified, ProviderError
+from shared.failures.kinds import ErrorKind, Failure, Preclassified, ProviderError
+from workers.failures.classify import classify
 
 INNER = ProviderError(message="slow down", status_code=429)
 

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, ProviderError, TransportFailed
+from shared.failures.kinds import ErrorKind, ProviderError, TransportFailed
+from workers.failures.classify import classify
 
 JSON = '{"error": {"message": "Image too large."}}'
 LIMIT = 64 * 1024

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from shared.errors import messages
-from shared.errors.kinds import ErrorKind, Failure
+from shared.failures import wording
+from shared.failures.kinds import ErrorKind, Failure
 
 DOC: Final = (Path(__file__).parents[3] / "docs" / "errors.md").read_text(encoding="utf-8")
 SECTIONS: Final = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", DOC, re.MULTILINE | re.DOTALL))
@@ -51,7 +51,7 @@ def test_shown_error_is_what_the_code_says(kind: ErrorKind) -> None:
     assert error is not None
     assert error.keys() <= ERROR_FIELDS
     assert error["kind"] == kind
-    assert error["message"] == messages.terminal(kind, error["provider"])
+    assert error["message"] == wording.terminal(kind, error["provider"])
 
 
 @pytest.mark.parametrize("kind", ErrorKind)
@@ -62,7 +62,7 @@ def test_shown_retry_is_what_the_code_says(kind: ErrorKind) -> None:
     if retry is not None:
         failure = Failure(kind=kind, retryable=True, provider=retry["provider"])
         assert retry.keys() == RETRY_FIELDS
-        assert (retry["error"], retry["kind"]) == (messages.retry(failure), kind)
+        assert (retry["error"], retry["kind"]) == (wording.retry(failure), kind)
 
 
 @pytest.mark.parametrize("kind", ErrorKind)

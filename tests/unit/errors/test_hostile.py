@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ProviderError
+from shared.failures.kinds import ProviderError
+from workers.failures.classify import classify
 
 LONG = 500_000
 

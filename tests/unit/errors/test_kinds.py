@@ -2,7 +2,13 @@ import dataclasses
 
 import pytest
 
-from shared.errors.kinds import ErrorKind, Failure, ProviderError, StreamTruncated, TransportFailed
+from shared.failures.kinds import (
+    ErrorKind,
+    Failure,
+    ProviderError,
+    StreamTruncated,
+    TransportFailed,
+)
 
 
 def test_wire_names_are_the_lower_cased_members() -> None:

@@ -1,9 +1,9 @@
 import pytest
 
-from shared.errors import messages
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, Failure, StreamTruncated
-from shared.errors.messages import Nuance, Topic
+from shared.failures import wording
+from shared.failures.kinds import ErrorKind, Failure, StreamTruncated
+from shared.failures.wording import Nuance, Topic
+from workers.failures.classify import classify
 
 # What each says, as a person reads it: the fact of both voices, the advice of the terminal one.
 WORDS: dict[Topic, tuple[str, str]] = {
@@ -41,26 +41,26 @@ def _failure(topic: Topic, provider: str = "openai") -> Failure:
         kind=kind,
         retryable=True,
         provider=provider,
-        message=messages.terminal(topic, provider),
+        message=wording.terminal(topic, provider),
     )
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_terminal_voice_says_the_fact_and_what_to_do(topic: Topic) -> None:
     fact, advice = WORDS[topic]
-    said = messages.terminal(topic, "openai")
+    said = wording.terminal(topic, "openai")
     assert said.startswith(f"{fact} ")
     assert advice in said.removeprefix(fact)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_retry_voice_says_the_fact_only(topic: Topic) -> None:
-    assert messages.retry(_failure(topic)) == WORDS[topic][0]
+    assert wording.retry(_failure(topic)) == WORDS[topic][0]
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_no_voice_shows_a_status_code_or_asks_for_another_try(topic: Topic) -> None:
-    for said in (messages.terminal(topic), messages.retry(_failure(topic, ""))):
+    for said in (wording.terminal(topic), wording.retry(_failure(topic, ""))):
         assert not any(character.isdigit() for character in said)
         assert "try again" not in said.lower()
         assert "{" not in said
@@ -83,7 +83,7 @@ def test_no_voice_shows_a_status_code_or_asks_for_another_try(topic: Topic) -> N
     ],
 )
 def test_subject_is_the_display_name(topic: Topic, provider: str, subject: str) -> None:
-    for said in (messages.terminal(topic, provider), messages.retry(_failure(topic, provider))):
+    for said in (wording.terminal(topic, provider), wording.retry(_failure(topic, provider))):
         inside = subject.replace("The AI", "the AI")
         assert said.startswith(f"{subject} ") or f" {inside}" in said
 
@@ -101,7 +101,7 @@ def test_timeout_without_status_and_retry_is_our_own(
     status: int, retryable: bool, fact: str
 ) -> None:
     failure = Failure(kind=ErrorKind.TIMEOUT, retryable=retryable, status_code=status)
-    assert messages.retry(failure) == fact
+    assert wording.retry(failure) == fact
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_timeout_without_status_and_retry_is_our_own(
 def test_classified_failure_speaks_in_both_voices(error: Exception, fact: str) -> None:
     failure = classify(error)
     assert failure.message.startswith(f"{fact} ")
-    assert messages.retry(failure) == fact
+    assert wording.retry(failure) == fact
 
 
 def test_foreign_message_leaves_the_retry_voice_to_the_kind() -> None:
     failure = Failure(kind=ErrorKind.RATE_LIMIT, retryable=True, message="cooling down")
-    assert messages.retry(failure) == "The AI provider is limiting requests."
+    assert wording.retry(failure) == "The AI provider is limiting requests."

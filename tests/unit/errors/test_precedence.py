@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, Failure, ProviderError
+from shared.failures.kinds import ErrorKind, Failure, ProviderError
+from workers.failures.classify import classify
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, StreamReset
+from shared.failures.kinds import ErrorKind, StreamReset
+from workers.failures.classify import classify
 
 RETRYABLE = frozenset(
     {"NO_ERROR", "INTERNAL_ERROR", "REFUSED_STREAM", "CANCEL", "ENHANCE_YOUR_CALM"}

@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ProviderError
+from shared.failures.kinds import ProviderError
+from workers.failures.classify import classify
 
 NOW = datetime(1994, 11, 6, 8, 49, 30, tzinfo=UTC)
 

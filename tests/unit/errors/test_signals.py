@@ -2,8 +2,8 @@ from itertools import combinations
 
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, ProviderError, StreamTruncated, TransportFailed
+from shared.failures.kinds import ErrorKind, ProviderError, StreamTruncated, TransportFailed
+from workers.failures.classify import classify
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@ import asyncio
 
 import pytest
 
-from shared.errors.classify import classify
-from shared.errors.kinds import (
+from shared.failures.kinds import (
     ErrorKind,
     Failure,
     Preclassified,
@@ -11,6 +10,7 @@ from shared.errors.kinds import (
     StreamTruncated,
     TransportFailed,
 )
+from workers.failures.classify import classify
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import pytest
 
-from shared.errors.backoff import delay, wait
-from shared.errors.classify import classify
-from shared.errors.kinds import ErrorKind, Failure, ProviderError
+from shared.failures.backoff import delay, wait
+from shared.failures.kinds import ErrorKind, Failure, ProviderError
 from tests.unit.errors.cases import Case, build, load
+from workers.failures.classify import classify
 
 NOW: Final = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 AUX: Final = load("aux_cases.json")

@@ -15,7 +15,7 @@ from shared.chats.model.parts import (
     ToolCallPart,
     ToolResultPart,
 )
-from shared.errors.kinds import ProviderError, TransportFailed
+from shared.failures.kinds import ProviderError, TransportFailed
 from tests.fakes.anthropic_server import sse
 from workers.providers.anthropic_answer import AnthropicAnswer
 from workers.providers.base import (

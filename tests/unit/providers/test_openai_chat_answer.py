@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from shared.chats.model.messages import Usage
 from shared.chats.model.parts import Part, ReasoningPart, SourcePart, TextPart, ToolCallPart
-from shared.errors.kinds import ProviderError, TransportFailed
+from shared.failures.kinds import ProviderError, TransportFailed
 from workers.providers.base import (
     CallDelta,
     Finish,

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
-from shared.errors.kinds import ErrorKind, Preclassified
+from shared.failures.kinds import ErrorKind, Preclassified
 from workers.providers.anthropic import Anthropic
 from workers.providers.openai_chat import OpenAIChat
 from workers.providers.registry import Providers

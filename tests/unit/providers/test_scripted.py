@@ -8,7 +8,7 @@ import pytest
 
 from shared.chats.model.messages import Role, Usage
 from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from shared.errors.kinds import ErrorKind, Preclassified, ProviderError, StreamTruncated
+from shared.failures.kinds import ErrorKind, Preclassified, ProviderError, StreamTruncated
 from shared.jsonvalue import JsonValue
 from tests.unit.providers.prompts import assistant, prompt
 from workers.providers.base import (

@@ -9,7 +9,7 @@ from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart, Tool
 from shared.chats.model.timing import Spans
 from shared.chats.moves.open_calls import NOT_RUN
 from shared.chats.moves.workers.settle import Failed, Finish, More, Released, Result, Stopped
-from shared.errors.kinds import (
+from shared.failures.kinds import (
     ErrorKind,
     Failure,
     Preclassified,

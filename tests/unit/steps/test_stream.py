@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from shared.chats.model.ids import ChatId, LeaseId
 from shared.chats.model.parts import ReasoningPart, TextPart
-from shared.errors.kinds import (
+from shared.failures.kinds import (
     ErrorKind,
     Preclassified,
     ProviderError,

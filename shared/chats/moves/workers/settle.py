@@ -17,8 +17,8 @@ from shared.chats.moves.open_calls import answer_outstanding
 from shared.chats.moves.turns import clear_action, next_turn
 from shared.chats.moves.workers.fail import fail
 from shared.chats.moves.workers.fence import check_fence
-from shared.errors import backoff, messages
-from shared.errors.kinds import Failure
+from shared.failures import backoff, wording
+from shared.failures.kinds import Failure
 
 Rows = tuple[NewMessage, ...]
 
@@ -186,7 +186,7 @@ def _record_retry(change: Change, failure: Failure) -> Settlement:
     chat.retry_state = RetryState(
         attempt=chat.failures,
         delay_ms=round(seconds * 1000),
-        error=messages.retry(failure),
+        error=wording.retry(failure),
         kind=failure.kind.value,
         provider=failure.provider,
         status_code=failure.status_code,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.errors.signals import Signals
+from workers.failures.signals import Signals
 
 _INTERRUPTED: Final = ("chat interrupted", "request interrupted", "operation interrupted")
 _CALL_OUTPUT_MISSING: Final = "no tool output found for function call"

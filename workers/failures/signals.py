@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from shared.errors.chain import every, joined_text
-from shared.errors.kinds import ProviderError, StreamReset, StreamTruncated, TransportFailed
-from shared.errors.replies import Reply, read_body, read_message
+from shared.failures.kinds import ProviderError, StreamReset, StreamTruncated, TransportFailed
+from workers.failures.chain import every, joined_text
+from workers.failures.response_body import Reply, read_body, read_message
 
 # The quantifiers are possessive, so that a long run of blanks is read once.
 _NAMED_STATUS: Final = re.compile(r"(?:status(?:\s+code)?|http)\s*+[:=]?\s*+(\d{3})")

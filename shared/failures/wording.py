@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from shared.errors.kinds import ErrorKind, Failure
+from shared.failures.kinds import ErrorKind, Failure
 
 UNKNOWN_SUBJECT: Final = "The AI provider"
 

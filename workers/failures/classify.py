@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from shared.errors import messages, replies
-from shared.errors.chain import every, walk
-from shared.errors.kinds import Failure, Preclassified, ProviderError
-from shared.errors.precedence import Row, first_row
-from shared.errors.signals import Signals, normalise_provider, read_signals
+from shared.failures import wording
+from shared.failures.kinds import Failure, Preclassified, ProviderError
+from workers.failures import response_body
+from workers.failures.chain import every, walk
+from workers.failures.rules import Rule, first_rule
+from workers.failures.signals import Signals, normalise_provider, read_signals
 
 
 def classify(error: BaseException, *, provider: str = "", now: datetime | None = None) -> Failure:
@@ -22,7 +23,7 @@ def classify(error: BaseException, *, provider: str = "", now: datetime | None =
     if given:
         return _completed(given[0].failure, hint)
     signals = read_signals(errors)
-    row = first_row(signals)
+    row = first_rule(signals)
     failure = Failure(
         kind=row.kind,
         retryable=row.retryable,
@@ -32,27 +33,29 @@ def classify(error: BaseException, *, provider: str = "", now: datetime | None =
         detail=_detail(row, signals),
         chain_broken=row.chain_broken,
     )
-    topic = row.nuance or messages.topic_of(failure)
-    return replace(failure, message=messages.terminal(topic, failure.provider))
+    topic = row.nuance or wording.topic_of(failure)
+    return replace(failure, message=wording.terminal(topic, failure.provider))
 
 
 def _completed(failure: Failure, hint: str) -> Failure:
     # Our own code gives the verdict and leaves the words to us; what it does give stays.
-    named = replace(failure, provider=failure.provider or hint, detail=replies.cut(failure.detail))
+    named = replace(
+        failure, provider=failure.provider or hint, detail=response_body.cut(failure.detail)
+    )
     if named.message:
         return named
-    return replace(named, message=messages.terminal(messages.topic_of(named), named.provider))
+    return replace(named, message=wording.terminal(wording.topic_of(named), named.provider))
 
 
 def _retry_after(answers: list[ProviderError], now: datetime | None) -> float:
     moment = now or datetime.now(UTC)
-    hints = (replies.retry_after(answer.headers, moment) for answer in answers)
+    hints = (response_body.retry_after(answer.headers, moment) for answer in answers)
     return next(filter(None, hints), 0.0)
 
 
-def _detail(row: Row, signals: Signals) -> str:
+def _detail(row: Rule, signals: Signals) -> str:
     said = row.diagnostic or signals.reported
     if said or not row.quotes_text or signals.transport:
-        return replies.cut(said)
+        return response_body.cut(said)
     # A URL may carry a key, and where it ends in a free text is a guess.
-    return "" if "://" in signals.text else replies.cut(" ".join(signals.text.split()))
+    return "" if "://" in signals.text else response_body.cut(" ".join(signals.text.split()))

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.errors import conditions
-from shared.errors.kinds import ErrorKind
-from shared.errors.messages import Nuance
-from shared.errors.signals import Signals
+from shared.failures.kinds import ErrorKind
+from shared.failures.wording import Nuance
+from workers.failures import predicates
+from workers.failures.signals import Signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Rule:
     """One row: a test, and what it means when no row above it matched."""
 
     matches: Callable[[Signals], bool]
@@ -48,93 +48,93 @@ _CONTINUATION: Final = "the continued conversation does not fit the provider's s
 # 13 server failed: a stream that the server broke off with a 500 also cancels our request.
 # 14 cancelled: the type says nothing about the provider, so it comes after all that does.
 _ROWS: Final = (
-    Row(  # 1
-        matches=conditions.interrupted,
+    Rule(  # 1
+        matches=predicates.interrupted,
         kind=ErrorKind.GENERIC,
         retryable=False,
         nuance=Nuance.CANCELLED,
         quotes_text=False,
     ),
-    Row(  # 2
-        matches=conditions.call_output_missing,
+    Rule(  # 2
+        matches=predicates.call_output_missing,
         kind=ErrorKind.GENERIC,
         retryable=False,
         nuance=Nuance.CONTINUATION_MISMATCH,
         diagnostic=f"{_CONTINUATION}; match=function_call_output_missing",
     ),
-    Row(  # 2
-        matches=conditions.reasoning_missing,
+    Rule(  # 2
+        matches=predicates.reasoning_missing,
         kind=ErrorKind.GENERIC,
         retryable=False,
         nuance=Nuance.CONTINUATION_MISMATCH,
         diagnostic=f"{_CONTINUATION}; match=web_search_reasoning_missing",
     ),
-    Row(  # 3
-        matches=conditions.truncated_by_anthropic,
+    Rule(  # 3
+        matches=predicates.truncated_by_anthropic,
         kind=ErrorKind.TIMEOUT,
         retryable=True,
         provider="anthropic",
         nuance=Nuance.TRUNCATED,
         quotes_text=False,
     ),
-    Row(  # 3
-        matches=conditions.truncated_by_openai,
+    Rule(  # 3
+        matches=predicates.truncated_by_openai,
         kind=ErrorKind.TIMEOUT,
         retryable=True,
         provider="openai",
         nuance=Nuance.TRUNCATED,
         quotes_text=False,
     ),
-    Row(  # 3
-        matches=conditions.truncated,
+    Rule(  # 3
+        matches=predicates.truncated,
         kind=ErrorKind.TIMEOUT,
         retryable=True,
         nuance=Nuance.TRUNCATED,
         quotes_text=False,
     ),
-    Row(  # 4
-        matches=conditions.chain_broken,
+    Rule(  # 4
+        matches=predicates.chain_broken,
         kind=ErrorKind.GENERIC,
         retryable=True,
         provider="openai",
         quotes_text=False,
         chain_broken=True,
     ),
-    Row(matches=conditions.overloaded, kind=ErrorKind.OVERLOADED, retryable=True),  # 5
-    Row(matches=conditions.out_of_funds, kind=ErrorKind.USAGE_LIMIT, retryable=False),  # 6
-    Row(  # 7
-        matches=conditions.key_refused,
+    Rule(matches=predicates.overloaded, kind=ErrorKind.OVERLOADED, retryable=True),  # 5
+    Rule(matches=predicates.out_of_funds, kind=ErrorKind.USAGE_LIMIT, retryable=False),  # 6
+    Rule(  # 7
+        matches=predicates.key_refused,
         kind=ErrorKind.AUTH,
         retryable=False,
         quotes_text=False,
     ),
-    Row(  # 8
-        matches=conditions.forbidden,
+    Rule(  # 8
+        matches=predicates.forbidden,
         kind=ErrorKind.AUTH,
         retryable=False,
         quotes_text=False,
     ),
-    Row(matches=conditions.rate_limited, kind=ErrorKind.RATE_LIMIT, retryable=True),  # 9
-    Row(  # 10
-        matches=conditions.provider_disabled,
+    Rule(matches=predicates.rate_limited, kind=ErrorKind.RATE_LIMIT, retryable=True),  # 9
+    Rule(  # 10
+        matches=predicates.provider_disabled,
         kind=ErrorKind.PROVIDER_DISABLED,
         retryable=False,
     ),
-    Row(matches=conditions.deadline_exceeded, kind=ErrorKind.TIMEOUT, retryable=False),  # 11
-    Row(matches=conditions.unreachable, kind=ErrorKind.TIMEOUT, retryable=True),  # 11
-    Row(matches=conditions.config_refused, kind=ErrorKind.CONFIG, retryable=False),  # 12
-    Row(matches=conditions.server_failed, kind=ErrorKind.GENERIC, retryable=True),  # 13
-    Row(  # 14
-        matches=conditions.cancelled,
+    Rule(matches=predicates.deadline_exceeded, kind=ErrorKind.TIMEOUT, retryable=False),  # 11
+    Rule(matches=predicates.unreachable, kind=ErrorKind.TIMEOUT, retryable=True),  # 11
+    Rule(matches=predicates.config_refused, kind=ErrorKind.CONFIG, retryable=False),  # 12
+    Rule(matches=predicates.server_failed, kind=ErrorKind.GENERIC, retryable=True),  # 13
+    Rule(  # 14
+        matches=predicates.cancelled,
         kind=ErrorKind.GENERIC,
         retryable=False,
         nuance=Nuance.CANCELLED,
         quotes_text=False,
     ),
-    Row(matches=conditions.anything, kind=ErrorKind.GENERIC, retryable=False),  # 15
+    Rule(matches=predicates.anything, kind=ErrorKind.GENERIC, retryable=False),  # 15
 )
 
 
-def first_row(signals: Signals) -> Row:
+def first_rule(signals: Signals) -> Rule:
     """Return the row that decides; the last one matches everything."""
     return next(row for row in _ROWS if row.matches(signals))

@@ -1,1 +1,0 @@
-"""Failures of the outside world: their kinds, how they are told apart, and when to retry."""
