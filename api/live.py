@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 from api.stream.hub import Hub, HubSettings
 from api.stream.reader import Reader
 from shared.config.settings import Settings
-from shared.events.connection import open_async_redis
 from shared.events.subscriber import Subscriber
 from shared.metrics.metrics import Metrics
+from shared.redis.connection import open_async_redis
 
 
 class StreamRecorder:

@@ -43,11 +43,11 @@ from shared.chats.reads.backlog import count_waiting
 from shared.config.catalog import load_catalog
 from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine
-from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics, PendingCollector, PendingLoad
 from shared.queue.app import make_app
 from shared.queue.dispatcher import Dispatcher
+from shared.redis.connection import open_redis
 from shared.tools.registry import load_tools
 from shared.version import VERSION
 

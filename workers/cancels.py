@@ -9,8 +9,8 @@ from structlog.stdlib import BoundLogger
 
 from shared.chats.model.ids import LeaseId, WorkerId
 from shared.events.channels import worker_channel
-from shared.events.connection import REDIS_ERRORS
 from shared.events.wire import decode_cancel
+from shared.redis.connection import REDIS_ERRORS
 from workers.leases import CancelReason, Leases
 
 _PING_SECONDS = 5.0

@@ -24,10 +24,10 @@ from shared.config.catalog import load_catalog
 from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine
 from shared.db.outage import is_outage
-from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
 from shared.queue.dispatcher import Dispatcher
+from shared.redis.connection import open_redis
 from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools
 from shared.version import VERSION

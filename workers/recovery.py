@@ -20,8 +20,8 @@ from shared.chats.moves.workers.recover import (
     recover_stranded,
 )
 from shared.chats.moves.workers.settle import Released, Result, settle
-from shared.events.buffer import seal_episode
 from shared.events.errors import BufferUnavailable
+from shared.events.parts_buffer import seal_episode
 from workers.steps.interrupt import partial_rows
 
 

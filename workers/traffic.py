@@ -8,11 +8,11 @@ from redis.asyncio import Redis as AsyncRedis
 from shared.chats.model.ids import WorkerId
 from shared.config.catalog import Catalog
 from shared.config.settings import Settings
-from shared.events.connection import open_async_redis
-from shared.events.flusher import Flusher, FlushSettings, Recorder
+from shared.redis.connection import open_async_redis
 from workers.cancels import CancelListener
 from workers.leases import Leases
 from workers.providers.registry import Providers
+from workers.streaming.flusher import Flusher, FlushSettings, Recorder
 
 _log = structlog.stdlib.get_logger()
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.reads.stream import Since, StreamView, read_versions, read_view
-from shared.events.buffer import read_episode
+from shared.events.parts_buffer import read_episode
 from shared.events.types import PartEntry
 
 _T = TypeVar("_T")

@@ -1,1 +1,1 @@
-"""What leaves a chat while it runs: hints, parts, their buffer, and the way to receive them."""
+"""Events of a chat: their names and bytes, how hints are published and parts are read back."""

@@ -8,7 +8,7 @@ import orjson
 
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from shared.events.types import CallDelta, Delta, PartEntry
+from shared.events.types import Delta, PartEntry, StreamedCall
 from shared.jsonvalue import JsonValue
 
 
@@ -17,7 +17,7 @@ def joinable(earlier: Delta, later: Delta) -> bool:
     match earlier, later:
         case (TextPart(), TextPart()) | (ReasoningPart(), ReasoningPart()):
             return True
-        case CallDelta(), CallDelta():
+        case StreamedCall(), StreamedCall():
             return earlier.tool_call_id == later.tool_call_id
         case _:
             return False
@@ -32,7 +32,7 @@ def join(deltas: Sequence[Delta]) -> Delta:
     match last:
         case TextPart() | ReasoningPart():
             return replace(last, text=text, provider_metadata=metadata)
-        case CallDelta():
+        case StreamedCall():
             return replace(last, args_delta=text, provider_metadata=metadata)
         case _:
             return last
@@ -106,7 +106,7 @@ def _follows(earlier: PartEntry, later: PartEntry, keep: Collection[int]) -> boo
 def _replaces(earlier: PartEntry, later: PartEntry) -> bool:
     streamed, whole = earlier.delta, later.delta
     return (
-        isinstance(streamed, CallDelta)
+        isinstance(streamed, StreamedCall)
         and isinstance(whole, ToolCallPart)
         and streamed.tool_call_id == whole.tool_call_id
     )
@@ -116,14 +116,14 @@ def _text(delta: Delta) -> str:
     match delta:
         case TextPart() | ReasoningPart():
             return delta.text
-        case CallDelta():
+        case StreamedCall():
             return delta.args_delta
         case _:
             return ""
 
 
 def _whole(delta: Delta) -> Part:
-    if not isinstance(delta, CallDelta):
+    if not isinstance(delta, StreamedCall):
         return delta
     return ToolCallPart(
         tool_call_id=delta.tool_call_id,

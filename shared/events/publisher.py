@@ -7,10 +7,10 @@ from redis import Redis
 from shared.chats.machine.effects import Cancel, Changed, Hint
 from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import chat_channel, worker_channel
-from shared.events.connection import REDIS_ERRORS, open_pipeline, send_command
 from shared.events.errors import PublishFailed
 from shared.events.types import CancelHint
 from shared.events.wire import encode_cancel, encode_changed
+from shared.redis.connection import REDIS_ERRORS, open_pipeline, send_command
 
 
 class Publisher:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import structlog
 
-from shared.events.connection import REDIS_ERRORS, RawConnection, open_raw_connection
+from shared.redis.connection import REDIS_ERRORS, RawConnection, open_raw_connection
 
 _log = structlog.stdlib.get_logger()
 

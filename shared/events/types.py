@@ -27,7 +27,7 @@ class EventName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallDelta:
+class StreamedCall:
     """More raw JSON of the arguments of a tool call that is being streamed."""
 
     tool_call_id: str
@@ -36,7 +36,7 @@ class CallDelta:
     provider_metadata: JsonObject | None = None
 
 
-Delta = Part | CallDelta
+Delta = Part | StreamedCall
 """What is streamed of a part. Text and reasoning carry the new text only; the others are whole."""
 
 

@@ -15,13 +15,13 @@ from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part
 from shared.chats.store import codec
 from shared.events.types import (
-    CallDelta,
     CancelHint,
     ChangedHint,
     ChatNote,
     Delta,
     PartBatch,
     PartEntry,
+    StreamedCall,
 )
 from shared.jsonvalue import JsonObject, JsonValue
 
@@ -45,7 +45,7 @@ class UnreadableNote(ValueError):
 
 def public_part(delta: Delta) -> dict[str, JsonValue]:
     """Return a part, or what is streamed of it, as clients see it: never its provider metadata."""
-    if isinstance(delta, CallDelta):
+    if isinstance(delta, StreamedCall):
         return {
             "type": "tool-call",
             "tool_call_id": delta.tool_call_id,
@@ -126,7 +126,7 @@ def _entry(read: Mapping[str, JsonValue]) -> PartEntry:
 
 def _delta(public: JsonObject, private: JsonObject | None) -> Delta:
     if "args_delta" in public:
-        return CallDelta(
+        return StreamedCall(
             tool_call_id=str(public["tool_call_id"]),
             tool_name=str(public["tool_name"]),
             args_delta=str(public["args_delta"]),

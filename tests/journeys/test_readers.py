@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from shared.events.connection import open_redis
+from shared.redis.connection import open_redis
 from tests.journeys.conftest import MakeFleet
 from tests.journeys.crowd import Reader, Watched, open_reader
 from tests.journeys.fleet import Fleet, Process, eventually

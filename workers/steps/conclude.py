@@ -10,7 +10,6 @@ from shared.chats.moves.workers.begin import Begun
 from shared.chats.moves.workers.commit_calls import Committed
 from shared.chats.moves.workers.settle import More, RequireAction, Result, Settlement
 from shared.config.catalog import Model
-from shared.events.writer import EpisodeWriter
 from shared.metrics.metrics import DYNAMIC_TOOL, UNKNOWN_TOOL
 from workers.crash import CrashPoint
 from workers.leases import CancelReason, Lease
@@ -22,6 +21,7 @@ from workers.steps.play import Played, play
 from workers.steps.recorder import Stage
 from workers.steps.result import make_result
 from workers.steps.tools import run_tools
+from workers.streaming.writer import EpisodeWriter
 
 
 def answer(deps: StepDeps, lease: Lease, begun: Begun) -> Settlement | None:

@@ -11,7 +11,6 @@ from structlog.stdlib import BoundLogger
 from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.ids import WorkerId
 from shared.config.catalog import Catalog
-from shared.events.flusher import Flusher
 from shared.tools.registry import Registry
 from workers.crash import Reached
 from workers.leases import Leases
@@ -21,6 +20,7 @@ from workers.steps.guard import Patience
 from workers.steps.recorder import StepRecorder
 from workers.steps.settle import Settler
 from workers.steps.timers import Timers
+from workers.streaming.flusher import Flusher
 from workers.tools.deps import ToolDeps
 
 

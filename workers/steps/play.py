@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
-from shared.events.writer import EpisodeWriter
 from shared.failures.kinds import ErrorKind, Failure, Preclassified
 from workers.leases import Lease
 from workers.steps.answer import Answer
@@ -14,6 +13,7 @@ from workers.steps.guard import Guard
 from workers.steps.offer import offer_of
 from workers.steps.prepare import prepare
 from workers.steps.stream import Streamed, stream_answer
+from workers.streaming.writer import EpisodeWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

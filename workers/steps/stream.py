@@ -8,8 +8,7 @@ from datetime import datetime
 
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
-from shared.events.types import CallDelta as StreamedCall
-from shared.events.writer import EpisodeWriter
+from shared.events.types import StreamedCall
 from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
 from workers.leases import CancelReason, Lease
 from workers.providers.base import (
@@ -25,6 +24,7 @@ from workers.providers.base import (
 from workers.steps.answer import Answer
 from workers.steps.guard import Guard
 from workers.steps.timers import Timers
+from workers.streaming.writer import EpisodeWriter
 
 ProviderFailure = ProviderError | TransportFailed | StreamTruncated | Preclassified
 _FAILURES = (ProviderError, TransportFailed, StreamTruncated, Preclassified)

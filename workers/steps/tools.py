@@ -9,11 +9,11 @@ from shared.chats.model.messages import Role
 from shared.chats.model.parts import ToolResultPart
 from shared.chats.moves.workers.begin import Begun
 from shared.chats.moves.workers.commit_calls import Committed
-from shared.events.writer import EpisodeWriter
 from workers.leases import CancelReason, Lease
 from workers.steps.calls import Sorted
 from workers.steps.deps import StepDeps
 from workers.steps.ledger import FencedLedger
+from workers.streaming.writer import EpisodeWriter
 from workers.tools.attempt import Attempt
 from workers.tools.deps import About
 from workers.tools.runner import Ran, Runner

@@ -14,9 +14,9 @@ from shared.chats.machine.limits import Limits
 from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.ids import ChatId
 from shared.chats.moves.callers.interrupt_retry import interrupt
-from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
+from shared.redis.connection import open_redis
 from tests.chats import Recorder
 from tests.integration.api.served import Api, Client, Reply
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 from local.valkey import Valkey
 from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel
-from shared.events.connection import open_async_redis
 from shared.events.types import ChatNote, PartBatch, PartEntry
 from shared.events.wire import decode_note
+from shared.redis.connection import open_async_redis
 
 PATIENCE_SECONDS = 10.0
 

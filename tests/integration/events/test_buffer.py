@@ -9,12 +9,12 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import TextPart
-from shared.events.buffer import read_episode, seal_episode
 from shared.events.channels import parts_key
-from shared.events.connection import open_async_redis, open_pipeline, open_redis
 from shared.events.errors import BufferUnavailable
+from shared.events.parts_buffer import read_episode, seal_episode
 from shared.events.types import PartEntry
 from shared.events.wire import ENTRY_FIELD, encode_entry
+from shared.redis.connection import open_async_redis, open_pipeline, open_redis
 
 EPISODE = Episode(history_version=9, attempt=0)
 

@@ -12,15 +12,15 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import ReasoningPart, TextPart
-from shared.events.buffer import read_episode
 from shared.events.channels import parts_key
-from shared.events.connection import open_async_pipeline, open_async_redis
-from shared.events.episode import Cap
-from shared.events.episode_store import FlushSettings
-from shared.events.flusher import Flusher
 from shared.events.merge import assemble
+from shared.events.parts_buffer import read_episode
 from shared.events.types import PartEntry
+from shared.redis.connection import open_async_pipeline, open_async_redis
 from tests.integration.events.listening import Heard, kill, listening
+from workers.streaming.episode import Cap
+from workers.streaming.flusher import Flusher
+from workers.streaming.store import FlushSettings
 
 EPISODE = Episode(history_version=3, attempt=1)
 SAID = Role.ASSISTANT

@@ -8,11 +8,11 @@ import pytest
 from shared.chats.machine.effects import Cancel, Changed, EffectFailed
 from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import worker_channel
-from shared.events.connection import open_redis
 from shared.events.errors import PublishFailed
 from shared.events.publisher import Publisher
 from shared.events.types import CancelHint, ChangedHint
 from shared.events.wire import decode_cancel
+from shared.redis.connection import open_redis
 from tests.integration.events.listening import listening
 
 

@@ -9,12 +9,12 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part
-from shared.events.buffer import read_episode, seal_episode
-from shared.events.connection import open_redis
 from shared.events.merge import assemble
-from shared.events.writer import Ending, EpisodeWriter
+from shared.events.parts_buffer import read_episode, seal_episode
+from shared.redis.connection import open_redis
 from tests.integration.events.listening import listening
 from tests.integration.events.test_flusher import EPISODE, flushing, text
+from workers.streaming.writer import EpisodeEnding, EpisodeWriter
 
 AFTER = Episode(history_version=3, attempt=2)
 
@@ -61,7 +61,7 @@ def test_a_part_that_comes_too_late_is_neither_kept_nor_shown(
             assert said == ((text("".join(before)),) if before else ())
             say(writer)
             assert not await writer.flush(timeout=5)
-            assert writer.ending is Ending.SEALED
+            assert writer.ending is EpisodeEnding.SEALED
             after = bench.flusher.open(bench.chat_id, AFTER)
             after.add(0, Role.ASSISTANT, text("after"))
             await heard.until(
@@ -86,7 +86,7 @@ def test_a_sealed_episode_takes_nothing_more_and_hides_no_other(redis_url: str) 
             writer.add(0, Role.ASSISTANT, text("b"))
             writer.discard()
             assert not await writer.flush(timeout=5)
-            assert writer.ending is Ending.SEALED
+            assert writer.ending is EpisodeEnding.SEALED
             assert assemble(await read_episode(bench.redis, bench.chat_id, AFTER)) == (text("a"),)
 
     asyncio.run(scenario())

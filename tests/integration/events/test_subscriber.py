@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from local.valkey import Valkey
-from shared.events.connection import open_redis
 from shared.events.subscriber import Subscriber, SubscriberSettings
+from shared.redis.connection import open_redis
 from tests.integration.events.listening import PATIENCE_SECONDS, kill
 
 QUICK = SubscriberSettings(silence=0.1, timeout=0.3, connect_timeout=0.3, first_retry=0.02)

@@ -14,9 +14,9 @@ from shared.chats.machine.effects import Effects
 from shared.chats.machine.limits import Limits
 from shared.chats.machine.machine import ChatMachine
 from shared.config.settings import Settings
-from shared.events.connection import open_redis
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
+from shared.redis.connection import open_redis
 from tests.chats import Recorder
 from tests.integration.api.served import Api, Client, serve
 from tests.integration.stream.driving import Driven, drive

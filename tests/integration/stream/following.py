@@ -11,12 +11,12 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import TextPart
-from shared.events.connection import open_async_redis
-from shared.events.flusher import Flusher
-from shared.events.writer import EpisodeWriter
+from shared.redis.connection import open_async_redis
 from tests.integration.api.served import Client
 from tests.unit.stream.reading import Reading, Sent, parse
 from workers.loop import LoopThread
+from workers.streaming.flusher import Flusher
+from workers.streaming.writer import EpisodeWriter
 
 PATIENCE_SECONDS = 15
 

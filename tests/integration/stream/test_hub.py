@@ -20,8 +20,8 @@ from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatNotFound
 from shared.chats.model.ids import ChatId
 from shared.db.engine import make_engine
-from shared.events.connection import open_async_pipeline, open_async_redis
 from shared.events.subscriber import Subscriber, SubscriberSettings
+from shared.redis.connection import open_async_pipeline, open_async_redis
 from tests.integration.events.listening import PATIENCE_SECONDS, kill
 from tests.integration.stream.driving import drive
 from tests.unit.stream.reading import Sent, parse

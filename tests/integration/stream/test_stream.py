@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from local.valkey import Valkey
 from shared.chats.machine.machine import ChatMachine
 from shared.config.settings import Settings
-from shared.events.connection import open_pipeline, open_redis
+from shared.redis.connection import open_pipeline, open_redis
 from tests.chats import make_machine
 from tests.integration.api.served import Api, Client, serve
 from tests.integration.events.listening import kill

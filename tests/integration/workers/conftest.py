@@ -7,7 +7,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from shared.db.engine import make_engine
-from shared.events.connection import open_redis
+from shared.redis.connection import open_redis
 from tests.chats import open_bench
 from tests.integration.workers.rig import Rig, open_rig
 from tests.integration.workers.watch import Watch, open_watch

@@ -17,11 +17,10 @@ from shared.chats.model.ids import ChatId, WorkerId
 from shared.chats.model.lease import Episode
 from shared.chats.model.statuses import Move
 from shared.config.catalog import Catalog, Model
-from shared.events.buffer import read_episode
-from shared.events.connection import open_async_redis, open_redis
-from shared.events.flusher import Flusher
 from shared.events.merge import assemble
+from shared.events.parts_buffer import read_episode
 from shared.metrics.metrics import Metrics
+from shared.redis.connection import open_async_redis, open_redis
 from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools
 from tests.chats import Bench, open_bench
@@ -38,6 +37,7 @@ from workers.steps.recorder import Stage
 from workers.steps.run import run_step
 from workers.steps.settle import Settler
 from workers.steps.timers import TimerName
+from workers.streaming.flusher import Flusher
 from workers.tools.deps import ToolDeps
 
 T = TypeVar("T")

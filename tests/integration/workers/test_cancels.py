@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 from shared.chats.machine.effects import Cancel
 from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import worker_channel
-from shared.events.connection import open_async_redis, open_redis
 from shared.events.publisher import Publisher
+from shared.redis.connection import open_async_redis, open_redis
 from workers.cancels import CancelListener
 from workers.leases import CancelReason, Lease, Leases
 

@@ -18,9 +18,9 @@ from shared.chats.moves.callers.edit import edit
 from shared.chats.moves.callers.interrupt_retry import interrupt
 from shared.chats.moves.workers.settle import Finish
 from shared.events.channels import parts_key
-from shared.events.connection import open_redis
-from shared.events.types import CallDelta, Delta, PartEntry
+from shared.events.types import Delta, PartEntry, StreamedCall
 from shared.events.wire import ENTRY_FIELD, encode_entry
+from shared.redis.connection import open_redis
 from tests.chats import Bench, open_bench, register_worker
 from tests.integration.workers.watch import Watch
 from workers.recovery import Recovery
@@ -104,7 +104,7 @@ def test_an_interruption_is_finished_with_the_buffered_parts(
     bench: Bench, watch: Watch, redis: Redis
 ) -> None:
     held = _hold(bench, Status.INTERRUPTING)
-    call = CallDelta(tool_call_id="c", tool_name="look", args_delta='{"a"')
+    call = StreamedCall(tool_call_id="c", tool_name="look", args_delta='{"a"')
     _buffer(redis, held, [(1, TextPart(text="as far ")), (2, TextPart(text="as")), (3, call)])
     assert watch.recovery.take_back(held)
     (said, results) = _last(bench, held.chat_id)

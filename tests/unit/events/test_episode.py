@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import TextPart, ToolResultPart
-from shared.events.episode import BATCH_BYTES, Cap, EpisodeState, Flush, Stored
 from shared.events.merge import assemble, contiguous
+from workers.streaming.episode import BATCH_BYTES, Cap, EncodedEntry, EpisodeState, Flush
 
 WIDE = Cap()
 
@@ -20,7 +20,7 @@ def say(state: EpisodeState, *texts: str, index: int = 0) -> None:
         state.add(index, Role.ASSISTANT, text(value))
 
 
-def numbers(entries: tuple[Stored, ...]) -> list[tuple[int, int]]:
+def numbers(entries: tuple[EncodedEntry, ...]) -> list[tuple[int, int]]:
     return [(one.entry.first_seq, one.entry.seq) for one in entries]
 
 
@@ -223,7 +223,7 @@ def test_whatever_fails_the_buffer_ends_up_with_all_that_was_said(
 ) -> None:
     state = EpisodeState(Cap(loose=loose))
     said: list[tuple[int, str]] = []
-    buffer: list[Stored] = []
+    buffer: list[EncodedEntry] = []
 
     def write(flush: Flush) -> None:
         buffer[:] = flush.rewrite if flush.rewrite is not None else [*buffer, *flush.append]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from shared.events.merge import assemble, contiguous, merge
-from shared.events.types import CallDelta, Delta, PartEntry
+from shared.events.types import Delta, PartEntry, StreamedCall
 
 CALL = ToolCallPart(tool_call_id="c", tool_name="add", args={"a": 1})
 RESULT = ToolResultPart(tool_call_id="c", tool_name="add", result="2")
@@ -15,8 +15,8 @@ def text(value: str) -> TextPart:
     return TextPart(text=value)
 
 
-def args(value: str, call: str = "c") -> CallDelta:
-    return CallDelta(tool_call_id=call, tool_name="add", args_delta=value)
+def args(value: str, call: str = "c") -> StreamedCall:
+    return StreamedCall(tool_call_id=call, tool_name="add", args_delta=value)
 
 
 def numbered(*deltas: tuple[int, Delta], role: Role = Role.ASSISTANT) -> list[PartEntry]:

@@ -16,7 +16,7 @@ from shared.chats.model.parts import (
     ToolCallPart,
     ToolResultPart,
 )
-from shared.events.types import CallDelta, CancelHint, ChangedHint, Delta, PartBatch, PartEntry
+from shared.events.types import CancelHint, ChangedHint, Delta, PartBatch, PartEntry, StreamedCall
 from shared.events.wire import (
     UnreadableNote,
     decode_cancel,
@@ -33,7 +33,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DELTAS: list[Delta] = [
     TextPart(text="héllo"),
     ReasoningPart(text="hm", provider_metadata={"signature": "s"}),
-    CallDelta(tool_call_id="c1", tool_name="add", args_delta='{"a":'),
+    StreamedCall(tool_call_id="c1", tool_name="add", args_delta='{"a":'),
     ToolCallPart(tool_call_id="c1", tool_name="add", args={"a": [1, None]}, created_at=NOON),
     ToolResultPart(tool_call_id="c1", tool_name="add", result="3", is_error=True, created_at=NOON),
     SourcePart(source_id="s", url="https://example.org", title="Example"),

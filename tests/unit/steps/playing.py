@@ -8,14 +8,14 @@ from uuid_utils.compat import uuid7
 
 from shared.chats.model.ids import ChatId, LeaseId
 from shared.chats.model.lease import Episode
-from shared.events.episode import Cap
-from shared.events.writer import EpisodeWriter
 from tests.unit.steps.ending import NOW
 from workers.leases import Lease
 from workers.providers.base import PromptMessage, Request, StreamEvent
 from workers.steps.guard import Guard, Patience
 from workers.steps.stream import Streamed, stream_answer
 from workers.steps.timers import TimerName
+from workers.streaming.episode import Cap
+from workers.streaming.writer import EpisodeWriter
 
 REQUEST = Request(model="m", provider="p", upstream_model="u", messages=tuple[PromptMessage, ...]())
 

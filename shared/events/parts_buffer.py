@@ -11,7 +11,6 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.parts import Part
 from shared.events.channels import parts_key
-from shared.events.connection import REDIS_ERRORS, open_async_pipeline, open_pipeline
 from shared.events.errors import BufferUnavailable
 from shared.events.merge import assemble, contiguous
 from shared.events.types import PartEntry
@@ -22,6 +21,7 @@ from shared.events.wire import (
     UnreadableNote,
     decode_entry,
 )
+from shared.redis.connection import REDIS_ERRORS, open_async_pipeline, open_pipeline
 
 SEALED_SECONDS: Final = 900
 """A database that is away must not cost what was said: it is read again for every try."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import ReasoningPart, TextPart
 from shared.events.merge import join, joinable, merge
-from shared.events.types import CallDelta, Delta, PartEntry
+from shared.events.types import Delta, PartEntry, StreamedCall
 from shared.events.wire import encode_entry
 
 BATCH_BYTES = 2048
@@ -26,7 +26,7 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class EncodedEntry:
     """An entry and its bytes."""
 
     entry: PartEntry
@@ -41,14 +41,14 @@ class Flush:
     there. Then `publish` goes out.
     """
 
-    rewrite: tuple[Stored, ...] | None
-    append: tuple[Stored, ...]
-    publish: tuple[Stored, ...]
+    rewrite: tuple[EncodedEntry, ...] | None
+    append: tuple[EncodedEntry, ...]
+    publish: tuple[EncodedEntry, ...]
     last: int
 
 
 @dataclass(slots=True, kw_only=True)
-class _Growing:
+class _GrowingEntry:
     """An entry that nobody has seen yet, so that it may still grow."""
 
     seq: int
@@ -80,9 +80,9 @@ class EpisodeState:
     _rewrite: bool = False
     _full: bool = False
     _tight: bool = False
-    _pending: list[_Growing] = field(default_factory=list[_Growing])
-    _stored: list[Stored] = field(default_factory=list[Stored])
-    _unpublished: list[Stored] = field(default_factory=list[Stored])
+    _pending: list[_GrowingEntry] = field(default_factory=list[_GrowingEntry])
+    _stored: list[EncodedEntry] = field(default_factory=list[EncodedEntry])
+    _unpublished: list[EncodedEntry] = field(default_factory=list[EncodedEntry])
 
     @property
     def waiting(self) -> bool:
@@ -115,7 +115,7 @@ class EpisodeState:
             return
         self.last += 1
         self._pending.append(
-            _Growing(seq=self.last, index=index, role=role, deltas=[delta], size=size)
+            _GrowingEntry(seq=self.last, index=index, role=role, deltas=[delta], size=size)
         )
 
     def take(self, *, rewrite: bool = True) -> Flush:
@@ -163,13 +163,13 @@ class EpisodeState:
         self.pending_bytes = self._bytes = self._entries = self._folded = 0
         self._rewrite = False
 
-    def _seal(self) -> list[Stored]:
+    def _seal(self) -> list[EncodedEntry]:
         sealed = [_store(growing) for growing in self._pending]
         self._pending = []
         self.pending_bytes = 0
         return sealed
 
-    def _keep(self, fresh: list[Stored]) -> list[Stored]:
+    def _keep(self, fresh: list[EncodedEntry]) -> list[EncodedEntry]:
         """Keep what fits under the cap; the beginning is worth more than the end."""
         if self._full:
             self.dropped += len(fresh)
@@ -213,12 +213,12 @@ class EpisodeState:
             self._folded = len(self._stored)
 
 
-def _fits(growing: _Growing, index: int, role: Role, delta: Delta) -> bool:
+def _fits(growing: _GrowingEntry, index: int, role: Role, delta: Delta) -> bool:
     same = (growing.index, growing.role) == (index, role) and growing.size < BATCH_BYTES
     return same and joinable(growing.deltas[-1], delta)
 
 
-def _store(growing: _Growing) -> Stored:
+def _store(growing: _GrowingEntry) -> EncodedEntry:
     entry = PartEntry(
         seq=growing.seq,
         first_seq=growing.seq,
@@ -226,26 +226,26 @@ def _store(growing: _Growing) -> Stored:
         role=growing.role,
         delta=join(growing.deltas),
     )
-    return Stored(entry=entry, data=encode_entry(entry))
+    return EncodedEntry(entry=entry, data=encode_entry(entry))
 
 
-def _merged(stored: Sequence[Stored], *, keep: Collection[int]) -> list[Stored]:
+def _merged(stored: Sequence[EncodedEntry], *, keep: Collection[int]) -> list[EncodedEntry]:
     entries = merge([one.entry for one in stored], keep=keep)
     unchanged = {one.entry.first_seq: one for one in stored}
     return [_restore(entry, unchanged[entry.first_seq]) for entry in entries]
 
 
-def _restore(entry: PartEntry, before: Stored) -> Stored:
+def _restore(entry: PartEntry, before: EncodedEntry) -> EncodedEntry:
     if entry == before.entry:
         return before
-    return Stored(entry=entry, data=encode_entry(entry))
+    return EncodedEntry(entry=entry, data=encode_entry(entry))
 
 
 def _size(delta: Delta) -> int:
     match delta:
         case TextPart() | ReasoningPart():
             return len(delta.text.encode("utf-8", "surrogatepass"))
-        case CallDelta():
+        case StreamedCall():
             return len(delta.args_delta.encode("utf-8", "surrogatepass"))
         case _:
             return BATCH_BYTES

@@ -10,9 +10,9 @@ from redis.asyncio import Redis as AsyncRedis
 
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
-from shared.events.connection import REDIS_ERRORS
-from shared.events.episode_store import EpisodeStore, FlushSettings, Recorder
-from shared.events.writer import Ending, EpisodeWriter
+from shared.redis.connection import REDIS_ERRORS
+from workers.streaming.store import EpisodeStore, FlushSettings, Recorder
+from workers.streaming.writer import EpisodeEnding, EpisodeWriter
 
 _log = structlog.stdlib.get_logger()
 
@@ -148,7 +148,7 @@ class Flusher:
     def _follow_up(self, written: Collection[EpisodeWriter]) -> None:
         """Forget the episodes that ended; make the buffers anew that turned out to be broken."""
         for writer in written:
-            if writer.ending is not Ending.OPEN and writer not in self._waiting:
+            if writer.ending is not EpisodeEnding.OPEN and writer not in self._waiting:
                 self._writers.discard(writer)
             elif writer.state.broken and self._clock() >= writer.retry_rewrite_at:
                 self._wake(writer, True)
@@ -166,7 +166,7 @@ class Flusher:
     async def _start_over(self, seconds: float) -> None:
         """Trust no buffer any more, and write all of them anew after so many seconds."""
         # Who watches an episode that ended reads its rows: there is nothing to make up for.
-        self._writers = {one for one in self._writers if one.ending is Ending.OPEN}
+        self._writers = {one for one in self._writers if one.ending is EpisodeEnding.OPEN}
         for writer in self._writers:
             writer.state.failed()
         self._waiting = {one for one in self._writers if one.state.waiting or one.state.broken}

@@ -7,7 +7,9 @@ from typing import Protocol
 import structlog
 from redis.asyncio import Redis as AsyncRedis
 
-from shared.events.commands import (
+from shared.redis.connection import open_async_pipeline
+from workers.streaming.episode import Cap, Flush
+from workers.streaming.script import (
     Taken,
     accepted,
     add_discard,
@@ -15,9 +17,7 @@ from shared.events.commands import (
     add_renewal,
     read_flush,
 )
-from shared.events.connection import open_async_pipeline
-from shared.events.episode import Cap, Flush
-from shared.events.writer import Ending, EpisodeWriter
+from workers.streaming.writer import EpisodeEnding, EpisodeWriter
 
 _log = structlog.stdlib.get_logger()
 
@@ -68,8 +68,8 @@ class EpisodeStore:
 
         Raises one of `REDIS_ERRORS` when Redis is away: then nothing is known of any of them.
         """
-        void = [writer for writer in batch if writer.ending is Ending.DISCARDED]
-        kept = (writer for writer in batch if writer.ending is not Ending.DISCARDED)
+        void = [writer for writer in batch if writer.ending is EpisodeEnding.DISCARDED]
+        kept = (writer for writer in batch if writer.ending is not EpisodeEnding.DISCARDED)
         flushes = [(writer, self._take(writer)) for writer in kept]
         pipeline = open_async_pipeline(self._redis)
         for writer in void:
@@ -95,7 +95,7 @@ class EpisodeStore:
         return flush
 
     def _ttl(self, writer: EpisodeWriter) -> int:
-        closed = writer.ending is Ending.CLOSED
+        closed = writer.ending is EpisodeEnding.CLOSED
         return self._settings.closed_ttl if closed else self._settings.buffer_ttl
 
     def _note(self, writer: EpisodeWriter, flush: Flush, taken: Taken) -> None:

@@ -11,11 +11,11 @@ from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part, ReasoningPart, TextPart
 from shared.events.channels import chat_channel, parts_key
-from shared.events.episode import Cap, EpisodeState
 from shared.events.types import Delta
+from workers.streaming.episode import Cap, EpisodeState
 
 
-class Ending(StrEnum):
+class EpisodeEnding(StrEnum):
     """What becomes of an episode's buffer."""
 
     OPEN = "open"  # the step goes on
@@ -24,7 +24,7 @@ class Ending(StrEnum):
     SEALED = "sealed"  # somebody else has ended it with what is in the buffer
 
 
-_VOID = (Ending.DISCARDED, Ending.SEALED)
+_VOID = (EpisodeEnding.DISCARDED, EpisodeEnding.SEALED)
 
 
 class EpisodeWriter:
@@ -56,7 +56,7 @@ class EpisodeWriter:
         self.key = parts_key(chat_id, episode)
         self.channel = chat_channel(chat_id)
         self.state = EpisodeState(cap)
-        self.ending = Ending.OPEN
+        self.ending = EpisodeEnding.OPEN
         self.retry_rewrite_at = 0.0
         self._wake = wake
         self._streamed: set[tuple[Role, int]] = set()
@@ -81,7 +81,7 @@ class EpisodeWriter:
         Text, reasoning and the arguments of calls come as deltas, all others whole. After the end
         of the episode nothing happens.
         """
-        if self.ending is not Ending.OPEN:
+        if self.ending is not EpisodeEnding.OPEN:
             return
         if isinstance(delta, TextPart | ReasoningPart):
             self._streamed.add((role, index))
@@ -104,7 +104,7 @@ class EpisodeWriter:
         """
         if self.state.published >= self.state.last:
             return True
-        if self.ending is Ending.SEALED:
+        if self.ending is EpisodeEnding.SEALED:
             return False
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append((self.state.last, waiting))
@@ -118,18 +118,18 @@ class EpisodeWriter:
 
     def close(self) -> None:
         """End the episode: its rows are committed, or it just ends. Its buffer lives a minute."""
-        self._end(Ending.CLOSED)
+        self._end(EpisodeEnding.CLOSED)
 
     def discard(self) -> None:
         """End the episode as void and empty its buffer: nothing of it goes out from now on."""
-        if self.ending is Ending.OPEN:
+        if self.ending is EpisodeEnding.OPEN:
             self.state.clear()
-            self._end(Ending.DISCARDED)
+            self._end(EpisodeEnding.DISCARDED)
 
     def seal(self) -> None:
         """Note that nothing more may go out: it would be shown and not be kept. For the flusher."""
         self.state.clear()
-        self.ending = Ending.SEALED
+        self.ending = EpisodeEnding.SEALED
         self.published()
 
     def published(self) -> None:
@@ -142,8 +142,8 @@ class EpisodeWriter:
                 waiting.set_result(None)
         self._waiting = still
 
-    def _end(self, ending: Ending) -> None:
-        if self.ending is Ending.OPEN:
+    def _end(self, ending: EpisodeEnding) -> None:
+        if self.ending is EpisodeEnding.OPEN:
             self.ending = ending
             self.published()
             self._wake(self, True)

@@ -7,10 +7,10 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from shared.events.connection import AsyncPipeline
-from shared.events.episode import Flush
 from shared.events.wire import ENTRY_FIELD, SEAL_NUMBER, encode_batch
-from shared.events.writer import EpisodeWriter
+from shared.redis.connection import AsyncPipeline
+from workers.streaming.episode import Flush
+from workers.streaming.writer import EpisodeWriter
 
 
 class Taken(Enum):
