@@ -36,6 +36,8 @@ from api.routes import (
     stream,
     tool_results,
 )
+from shared.broker.celery_app import make_app
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.machine.effects import Effects
 from shared.chats.machine.limits import Limits
 from shared.chats.machine.machine import ChatMachine
@@ -45,8 +47,6 @@ from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics, PendingCollector, PendingLoad
-from shared.queue.app import make_app
-from shared.queue.dispatcher import Dispatcher
 from shared.redis.connection import open_redis
 from shared.tools.registry import load_tools
 from shared.version import VERSION

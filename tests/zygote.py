@@ -36,7 +36,7 @@ IMPORTED: Final = (
     "celery.worker.consumer.delayed_delivery",
     "encodings.idna",
     "shared.logs.setup",
-    "shared.queue.redis_transport",
+    "shared.broker.redis_transport",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",

@@ -20,7 +20,7 @@ from celery.platforms import (  # pyright: ignore[reportMissingTypeStubs]
     SecurityWarning,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from shared.queue.app import App
+from shared.broker.celery_app import App
 from workers.ending import Ending
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.machine.effects import Effects
 from shared.chats.machine.limits import Limits
 from shared.chats.machine.machine import ChatMachine
@@ -26,7 +27,6 @@ from shared.db.engine import make_engine
 from shared.db.outage import is_outage
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
-from shared.queue.dispatcher import Dispatcher
 from shared.redis.connection import open_redis
 from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools

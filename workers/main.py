@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
+from shared.broker.celery_app import make_app
 from shared.config.catalog import CatalogError
 from shared.config.settings import read_settings
 from shared.logs.setup import configure
-from shared.queue.app import make_app
 from workers.deps import make_deps
 from workers.process import work
 

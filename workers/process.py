@@ -8,10 +8,10 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
+from shared.broker.celery_app import App
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings
-from shared.queue.app import App
-from shared.queue.dispatcher import Dispatcher
 from workers import celery_worker, tasks
 from workers.ending import Ending
 from workers.metrics_server import MetricsServer

@@ -6,9 +6,9 @@ from typing import Any, Protocol, cast
 import structlog
 from pydantic import ValidationError
 
+from shared.broker.celery_app import App
+from shared.broker.wakeup import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
 from shared.chats.model.ids import ChatId
-from shared.queue.app import App
-from shared.queue.messages import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
 from workers.intake import checked
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 

@@ -14,7 +14,7 @@ import redis
 from celery.apps.worker import Worker  # pyright: ignore[reportMissingTypeStubs]
 from kombu.entity import Exchange, Queue
 
-from shared.queue.app import App, make_app
+from shared.broker.celery_app import App, make_app
 
 TASK: Final = "benchmark.noop"
 QUEUE: Final = "benchmark"

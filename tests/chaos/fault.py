@@ -10,11 +10,11 @@ from uuid import UUID
 import psycopg
 import redis
 
+from shared.broker.celery_app import make_app
+from shared.broker.dispatcher import Dispatcher
+from shared.broker.errors import EnqueueFailed
+from shared.broker.wakeup import INTERACTIVE
 from shared.chats.model.ids import ChatId
-from shared.queue.app import make_app
-from shared.queue.dispatcher import Dispatcher
-from shared.queue.errors import EnqueueFailed
-from shared.queue.messages import INTERACTIVE
 from tests.chaos.site import Part, Site, frozen
 from tests.journeys.fleet import POLL_SECONDS
 

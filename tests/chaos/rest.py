@@ -5,7 +5,7 @@ from typing import cast
 import psutil
 import redis
 
-from shared.queue.messages import QUEUES
+from shared.broker.wakeup import QUEUES
 from tests.chaos.fault import connections as connections_of
 from tests.chaos.fault import open_valkey, run
 from tests.chaos.site import APIS, APIS_AND_WORKERS, WORKERS, Site

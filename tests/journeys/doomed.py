@@ -15,9 +15,9 @@ from typing import Final
 
 import structlog
 
+from shared.broker.celery_app import make_app
 from shared.config.settings import read_settings
 from shared.logs.setup import configure
-from shared.queue.app import make_app
 from workers.crash import CrashPoint
 from workers.deps import make_deps
 from workers.process import work

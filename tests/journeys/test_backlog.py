@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from local.valkey import Valkey
-from shared.queue.messages import QUEUES
+from shared.broker.wakeup import QUEUES
 from tests.journeys.conftest import MakeFleet
 from tests.journeys.fleet import Fleet, eventually
 from tests.journeys.scripts import say, script, wait

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from local.valkey import Valkey
+from shared.broker.celery_app import make_app
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
-from shared.queue.app import make_app
-from shared.queue.dispatcher import Dispatcher
 from tests.journeys.conftest import MakeFleet
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.replay import Replay, text_of

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from shared.broker.celery_app import make_app
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
-from shared.queue.app import make_app
-from shared.queue.dispatcher import Dispatcher
 from tests.journeys.fleet import Fleet, eventually
 from tests.journeys.replay import Replay
 from tests.journeys.scripts import say, script, wait

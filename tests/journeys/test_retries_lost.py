@@ -10,9 +10,9 @@ import pytest
 
 from local.postgres import Postgres
 from local.valkey import Valkey
+from shared.broker.celery_app import make_app
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
-from shared.queue.app import make_app
-from shared.queue.dispatcher import Dispatcher
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.providing import MODELS, all_at_once, declare_providers

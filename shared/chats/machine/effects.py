@@ -77,7 +77,7 @@ class EffectFailed(Exception):
     """A message or a hint could not be sent; the sweeper and the rounds make up for it."""
 
 
-class Dispatcher(Protocol):
+class WakeupSender(Protocol):
     """Puts work on the queue. Raises `EffectFailed`, quickly, when the broker is away."""
 
     def send(
@@ -99,7 +99,7 @@ class Notifier(Protocol):
 class Effects:
     """The way out: everything a committed move has to tell the world."""
 
-    dispatcher: Dispatcher
+    dispatcher: WakeupSender
     notifier: Notifier
     metrics: Metrics
     log: BoundLogger

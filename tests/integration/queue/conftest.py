@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.valkey import Valkey
-from shared.queue.app import make_app
-from shared.queue.dispatcher import Dispatcher
+from shared.broker.celery_app import make_app
+from shared.broker.dispatcher import Dispatcher
 from tests.integration.queue.workers import Script, WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from local.valkey import Valkey
-from shared.queue.dispatcher import Dispatcher
-from shared.queue.messages import INTERACTIVE, RUN_STEP
+from shared.broker.dispatcher import Dispatcher
+from shared.broker.wakeup import INTERACTIVE, RUN_STEP
 from tests.integration.queue.conftest import StartWorker
 from tests.integration.queue.workers import Broker, Script, new_chat
 

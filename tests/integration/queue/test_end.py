@@ -3,8 +3,8 @@
 from signal import SIGINT, SIGTERM
 
 from local.valkey import Valkey
-from shared.queue.dispatcher import Dispatcher
-from shared.queue.messages import INTERACTIVE
+from shared.broker.dispatcher import Dispatcher
+from shared.broker.wakeup import INTERACTIVE
 from tests.integration.queue.conftest import StartWorker
 from tests.integration.queue.workers import Broker, Script, new_chat
 from workers.process import EX_FORCED

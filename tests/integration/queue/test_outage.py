@@ -17,10 +17,10 @@ from celery import Celery  # pyright: ignore[reportMissingTypeStubs]  # it has n
 from kombu.exceptions import KombuError
 
 from local.valkey import Valkey
+from shared.broker.dispatcher import Dispatcher
+from shared.broker.errors import EnqueueFailed
+from shared.broker.wakeup import RUN_STEP
 from shared.chats.model.ids import ChatId
-from shared.queue.dispatcher import Dispatcher
-from shared.queue.errors import EnqueueFailed
-from shared.queue.messages import RUN_STEP
 from tests.integration.queue.conftest import StartWorker
 from tests.integration.queue.workers import Script, WorkerProcess, new_chat
 

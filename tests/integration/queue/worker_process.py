@@ -11,10 +11,10 @@ from typing import Any, cast
 import redis
 from prometheus_client import CollectorRegistry
 
+from shared.broker.celery_app import GUARDED_AMQP, make_app
+from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings, read_settings
-from shared.queue.app import GUARDED_AMQP, make_app
-from shared.queue.dispatcher import Dispatcher
 from workers.process import GRACE_SECONDS, work
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 

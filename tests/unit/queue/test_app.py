@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from shared.queue.app import make_app
-from shared.queue.messages import BACKGROUND, INTERACTIVE
-from shared.queue.redis_transport import Transport
+from shared.broker.celery_app import make_app
+from shared.broker.redis_transport import Transport
+from shared.broker.wakeup import BACKGROUND, INTERACTIVE
 
 REDIS = "redis://:secret@broker.example:6380/3"
 RABBIT = "amqp://user:secret@broker.example//"

@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 from pydantic import ValidationError
 
-from shared.queue.messages import RunStep
+from shared.broker.wakeup import RunStep
 
 CHAT = uuid4()
 

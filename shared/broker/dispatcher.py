@@ -6,10 +6,10 @@ from typing import Any, Final, cast
 from kombu.exceptions import KombuError
 from kombu.pools import ProducerPool
 
+from shared.broker.celery_app import App
+from shared.broker.errors import EnqueueFailed
+from shared.broker.wakeup import BACKGROUND, INTERACTIVE, RUN_STEP, RunStep
 from shared.chats.model.ids import ChatId
-from shared.queue.app import App
-from shared.queue.errors import EnqueueFailed
-from shared.queue.messages import BACKGROUND, INTERACTIVE, RUN_STEP, RunStep
 
 WAIT_SECONDS: Final = 0.5
 """For each of: a free connection, connecting, an answer."""

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from celery import Celery  # pyright: ignore[reportMissingTypeStubs]  # it has none
 from kombu.entity import Exchange, Queue
 
-from shared.queue.messages import INTERACTIVE, QUEUES
+from shared.broker.wakeup import INTERACTIVE, QUEUES
 
-GUARDED_AMQP: Final = "shared.queue.redis_transport:Amqp"
+GUARDED_AMQP: Final = "shared.broker.redis_transport:Amqp"
 
 VISIBILITY_SECONDS: Final = 3600
 """After this long Redis hands a message that nobody acknowledged to somebody else."""
