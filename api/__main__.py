@@ -13,7 +13,7 @@ import uvicorn
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.main import create_app
+from api.app import create_app
 from shared.config.catalog import CatalogError
 from shared.config.settings import Settings, SettingsError, read_settings
 from shared.db.engine import make_engine
@@ -63,7 +63,7 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, app.state.deps.live.stop).run(sockets=[listening])
+    _Server(config, app.state.deps.streams.stop).run(sockets=[listening])
     return 0
 
 

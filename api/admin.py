@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
-from api.access import key_store
-from api.access.caller import KeyId, KeyRole
-from api.access.secret import BadSecret, check_secret, new_secret
+from api.auth import keys
+from api.auth.caller import KeyId, KeyRole
+from api.auth.secret import BadSecret, check_secret, new_secret
 from shared.config.settings import DatabaseSettings, SettingsError, read_database_settings
 from shared.db.engine import make_engine
 
@@ -72,26 +72,26 @@ def _run(connection: Connection, asked: argparse.Namespace) -> list[str]:
     match asked.command:
         case "create":
             key_id, secret = KeyId(uuid7()), new_secret()
-            key_store.add(connection, key_id, secret, owner=asked.owner, role=asked.role)
+            keys.add(connection, key_id, secret, owner=asked.owner, role=asked.role)
             return [secret]
         case "ensure":
             secret = check_secret(sys.stdin.readline().strip())
-            key_store.ensure(connection, KeyId(uuid7()), secret, owner=asked.owner, role=asked.role)
+            keys.ensure(connection, KeyId(uuid7()), secret, owner=asked.owner, role=asked.role)
             return []
         case "list":
-            return [_row(key) for key in key_store.list_keys(connection)]
+            return [_row(key) for key in keys.list_keys(connection)]
         case "revoke":
-            if not key_store.revoke(connection, KeyId(asked.id)):
+            if not keys.revoke(connection, KeyId(asked.id)):
                 raise NoSuchKey
             return []
         case _:
             secret = new_secret()
-            if not key_store.replace_secret(connection, KeyId(asked.id), secret):
+            if not keys.replace_secret(connection, KeyId(asked.id), secret):
                 raise NoSuchKey
             return [secret]
 
 
-def _row(key: key_store.Key) -> str:
+def _row(key: keys.Key) -> str:
     state = "live" if key.revoked_at is None else f"revoked {_time(key.revoked_at)}"
     used = "never" if key.last_used_at is None else _time(key.last_used_at)
     fields = (str(key.id), f"{key.hint}…", key.role.value, key.owner, state, f"used {used}")

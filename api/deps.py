@@ -1,4 +1,4 @@
-"""Everything that handlers work with, made once in `api.main` and frozen."""
+"""Everything that handlers work with, made once in `api.app` and frozen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from anyio import CapacityLimiter
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from api.access.gate import Gate
-from api.live import Live
+from api.auth.authenticator import Authenticator
+from api.http.json_schema import SchemaChecks
 from api.readiness import Prober
-from api.tool_schema import SchemaChecks
+from api.stream.wiring import Streams
 from shared.chats.machine.machine import ChatMachine
 from shared.config.catalog import Catalog
 from shared.config.settings import Settings
@@ -24,14 +24,14 @@ class Deps:
 
     settings: Settings
     engine: Engine
-    gate: Gate
+    authenticator: Authenticator
     machine: ChatMachine
     catalog: Catalog
     metrics: Metrics
     registry: CollectorRegistry
     prober: Prober
     probe_limiter: CapacityLimiter
-    live: Live
+    streams: Streams
     builtin_tools: frozenset[str]
     new_id: Callable[[], UUID]
     clock: Callable[[], float]

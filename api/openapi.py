@@ -8,8 +8,7 @@ import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.json_response import PROBLEM_JSON
-from api.problems import STATUS, ProblemCode
+from api.problems import PROBLEM_JSON, STATUS, ProblemCode
 from api.schemas.answers import Problem
 from shared.events.types import EventName
 
@@ -18,7 +17,7 @@ Responses = dict[int | str, dict[str, Any]]
 """What FastAPI takes as the further answers of a route."""
 
 _REFS: Final = "#/components/schemas/{model}"
-_RENAMED: Final = {"Status": "ChatStatus", "Part": "PartState"}
+_RENAMED: Final = {"Status": "ChatStatus"}
 _OF_FASTAPI: Final = ("HTTPValidationError", "ValidationError")
 
 _EVERYWHERE: Final = (

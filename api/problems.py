@@ -6,10 +6,13 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from api.access.gate import Unauthenticated
-from api.stream.serve import StreamUnavailable
-from api.stream.until import BadUntil, TurnUnknown
-from api.stream.vector import BadVector
+import orjson
+from starlette.responses import Response
+
+from api.auth.authenticator import Unauthenticated
+from api.stream.cursor import BadCursor
+from api.stream.stop_condition import BadUntil, TurnUnknown
+from api.stream.subscription import StreamUnavailable
 from shared.chats.model import errors
 from shared.db.outage import is_outage
 from shared.jsonvalue import JsonValue
@@ -163,7 +166,7 @@ def problem_of(error: Exception) -> Problem:
             )
         case errors.ChatsError():
             return _refused_move(error)
-        case BadVector():
+        case BadCursor():
             return invalid_field("after", str(error))
         case BadUntil():
             return invalid_field("until", str(error))
@@ -206,3 +209,16 @@ def _refused_move(error: errors.ChatsError) -> Problem:
             return Problem(ProblemCode.NOTHING_TO_COMPACT, detail)
         case _:
             return Problem(ProblemCode.INTERNAL, detail)
+
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+
+class ProblemResponse(Response):
+    """A refusal."""
+
+    media_type = PROBLEM_JSON
+
+    def __init__(self, problem: Problem) -> None:
+        """Write the problem."""
+        super().__init__(orjson.dumps(problem.body()), problem.status.value, dict(problem.headers))

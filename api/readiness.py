@@ -19,7 +19,7 @@ KEPT_SECONDS: Final = 1.0
 """An answer serves all who ask within this time: probes must not become a load."""
 
 
-class Part(StrEnum):
+class DependencyState(StrEnum):
     """The state of a part."""
 
     OK = "ok"  # it answers
@@ -39,15 +39,15 @@ class Readiness(StrEnum):
 class Report:
     """What was found."""
 
-    postgresql: Part
-    redis: Part
+    postgresql: DependencyState
+    redis: DependencyState
 
     @property
     def readiness(self) -> Readiness:
         """The whole: only PostgreSQL is indispensable."""
-        if self.postgresql is not Part.OK:
+        if self.postgresql is not DependencyState.OK:
             return Readiness.UNAVAILABLE
-        return Readiness.OK if self.redis is Part.OK else Readiness.DEGRADED
+        return Readiness.OK if self.redis is DependencyState.OK else Readiness.DEGRADED
 
 
 class Pinged(Protocol):
@@ -78,23 +78,27 @@ class Prober:
                 self._last = self._clock(), report
             return self._last[1]
 
-    def _ask_postgresql(self) -> Part:
+    def _ask_postgresql(self) -> DependencyState:
         try:
             with self._engine.connect() as connection:
                 revision = connection.execute(text("SELECT version_num FROM alembic_version"))
                 # A revision that is not known here is newer: migrations only add.
-                return Part.NOT_MIGRATED if revision.scalar() in self._older else Part.OK
+                return (
+                    DependencyState.NOT_MIGRATED
+                    if revision.scalar() in self._older
+                    else DependencyState.OK
+                )
         except ProgrammingError:  # there is no such table
-            return Part.NOT_MIGRATED
+            return DependencyState.NOT_MIGRATED
         except SQLAlchemyError:
-            return Part.AWAY
+            return DependencyState.AWAY
 
-    def _ask_redis(self) -> Part:
+    def _ask_redis(self) -> DependencyState:
         try:
             self._redis.ping()
         except (RedisError, OSError):
-            return Part.AWAY
-        return Part.OK
+            return DependencyState.AWAY
+        return DependencyState.OK
 
 
 def _older_revisions() -> frozenset[str | None]:

@@ -4,7 +4,7 @@ import sys
 
 import orjson
 
-from api.main import make_routes
+from api.app import make_routes
 
 
 def document() -> bytes:

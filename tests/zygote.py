@@ -19,7 +19,7 @@ from typing import Final
 from local.launch import die_with
 
 IMPORTED: Final = (
-    "api.main",
+    "api.app",
     "workers.deps",
     "workers.process",
     # What these import only when they start.

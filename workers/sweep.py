@@ -11,7 +11,7 @@ from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import LeasedChat
 from shared.chats.model.parts import ToolResultPart
-from shared.chats.store.sweep import Plan
+from shared.chats.store.sweep import SweepPlan
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
 from workers.crash import CrashPoint, Reached
@@ -100,7 +100,7 @@ class Sweeper:
         for chat_id in plan.expired:
             self._attempt("deadline", partial(self._expire, chat_id))
 
-    def _plan(self) -> Plan | None:
+    def _plan(self) -> SweepPlan | None:
         # Who was away itself can't tell whether the others were.
         steady = self._renewal.steady_seconds() >= self._death_seconds
         return self._machine.sweep(lost_seconds=self._lost_seconds, may_declare_death=steady)

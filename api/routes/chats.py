@@ -6,22 +6,22 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.asking import MoverOf, readable_chat, reply
-from api.door import CallerOf, DepsOf, Door
-from api.json_response import JsonResponse
-from api.new_chat import model_faults
+from api.http.responses import JsonResponse
 from api.openapi import refusals
-from api.paths import ChatPath
 from api.problems import ProblemCode, invalid
 from api.render import render_chat
+from api.requests.dependencies import MoverOf, readable_chat, reply
+from api.requests.path_ids import ChatPath
+from api.requests.route import AuthenticatedRoute, CallerOf, DepsOf
 from api.schemas import answers
 from api.schemas.queries import ChatQuery, read_cursor, write_cursor
 from api.schemas.requests import ChatChanges
+from api.submit.new_chat import model_faults
 from shared.chats.machine.change import Change
 from shared.chats.moves.callers.fields import NewFields, set_fields
 from shared.chats.reads import chats as read
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 
 @router.get("/chats", response_model=answers.ChatPage)

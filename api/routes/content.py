@@ -6,19 +6,19 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from api.answer import Answer
-from api.asking import MoverOf, WantsStream, reply
-from api.door import ContentDoor
-from api.files import require_files
-from api.moves import Accepted, Mover, find_accepted
-from api.new_chat import build_chat, model_faults
+from api.idempotency.answer import RecordedAnswer
 from api.openapi import Responses, refusals, stream_answer
-from api.paths import ChatPath, MessagePath
 from api.problems import ProblemCode, invalid, invalid_field, unavailable
+from api.requests.dependencies import MoverOf, WantsStream, reply
+from api.requests.path_ids import ChatPath, MessagePath
+from api.requests.route import ContentRoute
 from api.schemas import answers
 from api.schemas.content import parts_of
 from api.schemas.fields import MAX_KEY_CHARACTERS
 from api.schemas.requests import KeyedMessage, NewChat, NewContent, NewMessage
+from api.submit.media import require_files
+from api.submit.mover import Accepted, Mover, find_accepted
+from api.submit.new_chat import build_chat, model_faults
 from shared.chats.machine.change import Change
 from shared.chats.model.errors import ChatNotFound, KeyTaken
 from shared.chats.model.ids import MessageId
@@ -27,7 +27,7 @@ from shared.chats.moves.callers.edit import edit
 from shared.chats.moves.turns import UserMessage
 from shared.chats.reads import chats as read
 
-router: Final = APIRouter(prefix="/v1", route_class=ContentDoor)
+router: Final = APIRouter(prefix="/v1", route_class=ContentRoute)
 
 _SENDING: Final = refusals(
     ProblemCode.MOVE_NOT_ALLOWED,
@@ -120,7 +120,7 @@ def edit_message(
 
 def _create_or_send(
     mover: Mover, key: str, body: KeyedMessage, content: tuple[Part, ...]
-) -> Answer:
+) -> RecordedAnswer:
     """Whoever comes between makes this one look again: the row decides, not the look."""
     for _ in range(_TRIES):
         with mover.deps.engine.connect() as connection:

@@ -6,18 +6,18 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.asking import MoverOf, reply
-from api.door import Door
-from api.moves import Accepted
 from api.openapi import refusals
-from api.paths import ChatPath
 from api.problems import ProblemCode
+from api.requests.dependencies import MoverOf, reply
+from api.requests.path_ids import ChatPath
+from api.requests.route import AuthenticatedRoute
 from api.schemas import answers
 from api.schemas.requests import Interruption, Nothing
+from api.submit.mover import Accepted
 from shared.chats.machine.change import Change
 from shared.chats.moves.callers import interrupt_retry as control
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 
 @router.post(

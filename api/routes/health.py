@@ -7,20 +7,20 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
-from api.door import DepsOf
-from api.json_response import JsonResponse
+from api.http.responses import JsonResponse
 from api.openapi import refusals
 from api.problems import Problem, ProblemCode
-from api.readiness import Part, Readiness, Report
+from api.readiness import DependencyState, Readiness, Report
 from api.render import Json
+from api.requests.route import DepsOf
 from api.schemas import health as answers
 from shared.version import VERSION
 
 router: Final = APIRouter()
 
 _REASONS: Final = {
-    Part.AWAY: "PostgreSQL does not answer.",
-    Part.NOT_MIGRATED: "PostgreSQL is not migrated: run 'python -m shared.db.migrate'.",
+    DependencyState.AWAY: "PostgreSQL does not answer.",
+    DependencyState.NOT_MIGRATED: "PostgreSQL is not migrated: run 'python -m shared.db.migrate'.",
 }
 
 

@@ -6,24 +6,24 @@ from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.access.caller import Caller
-from api.asking import readable_chat
+from api.auth.caller import Caller
 from api.deps import Deps
-from api.door import CallerOf, DepsOf, Door
-from api.json_response import JsonResponse
-from api.paths import ChatPath, TurnPath
+from api.http.responses import JsonResponse
 from api.problems import not_found
 from api.render import render_message, render_turn
+from api.requests.dependencies import readable_chat
+from api.requests.path_ids import ChatPath, TurnPath
+from api.requests.route import AuthenticatedRoute, CallerOf, DepsOf
+from api.requests.turn_wait import wait_for_turn
 from api.schemas import answers
 from api.schemas.queries import MessageQuery, TurnQuery
-from api.turn_wait import wait_for_turn
 from shared.chats.model.ids import ChatId, MessageId, TurnId
 from shared.chats.model.statuses import ENDED, TurnStatus
 from shared.chats.model.turns import Turn
 from shared.chats.reads import messages as stored_messages
 from shared.chats.reads.turns import find_turn
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 _SETTLED: Final = ENDED | {TurnStatus.REQUIRES_ACTION}
 
@@ -64,13 +64,13 @@ async def get_turn(
     """Return a turn; with `wait` as soon as it has ended or paused, or when the time is over."""
     turn = await run_in_threadpool(_read_turn, deps, caller, chat_id, turn_id)
     if query.wait and turn.status not in _SETTLED:
-        await wait_for_turn(deps.live.hub, caller, chat_id, turn_id, seconds=query.wait)
+        await wait_for_turn(deps.streams.hub, caller, chat_id, turn_id, seconds=query.wait)
         turn = await run_in_threadpool(_read_turn, deps, caller, chat_id, turn_id)
     return JsonResponse(render_turn(turn))
 
 
 def _read_turn(deps: Deps, caller: Caller, chat_id: ChatId, turn_id: TurnId) -> Turn:
-    deps.gate.confirm(caller)
+    deps.authenticator.confirm(caller)
     with deps.engine.connect() as connection:
         readable_chat(connection, caller, chat_id)
         turn = find_turn(connection, chat_id, turn_id)

@@ -5,13 +5,13 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.door import DepsOf, Door
-from api.json_response import JsonResponse
+from api.http.responses import JsonResponse
 from api.render import Json
+from api.requests.route import AuthenticatedRoute, DepsOf
 from api.schemas import answers
 from shared.config.catalog import Catalog, Model
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 
 @router.get("/models", response_model=answers.Models)

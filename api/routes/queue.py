@@ -6,21 +6,21 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.asking import MoverOf, readable_chat, reply
-from api.door import CallerOf, DepsOf, Door
-from api.json_response import JsonResponse
-from api.moves import Accepted, Mover, find_accepted
+from api.http.responses import JsonResponse
 from api.openapi import refusals
-from api.paths import ChatPath, QueuedPath
 from api.problems import ProblemCode
 from api.render import render_queued
+from api.requests.dependencies import MoverOf, readable_chat, reply
+from api.requests.path_ids import ChatPath, QueuedPath
+from api.requests.route import AuthenticatedRoute, CallerOf, DepsOf
 from api.schemas import answers
+from api.submit.mover import Accepted, Mover, find_accepted
 from shared.chats.machine.change import Change
 from shared.chats.model.ids import QueuedId
 from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.reads.messages import load_queue
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 
 @router.get("/chats/{chat_id}/queue", response_model=answers.Queue)

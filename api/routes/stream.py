@@ -6,17 +6,17 @@ from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.access.guarded import Guarded, confirming
-from api.door import CallerOf, DepsOf, Door
+from api.auth.stream_guard import GuardedEvents, confirming
+from api.http.sse import EventStream
 from api.openapi import refusals
-from api.paths import ChatPath
 from api.problems import ProblemCode
-from api.sse import EventStream
-from api.stream.client import Wish
-from api.stream.until import parse_until
-from api.stream.vector import parse_vector
+from api.requests.path_ids import ChatPath
+from api.requests.route import AuthenticatedRoute, CallerOf, DepsOf
+from api.stream.client import StreamRequest
+from api.stream.cursor import parse_cursor
+from api.stream.stop_condition import parse_until
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 MAX_HISTORY: Final = 500
 
@@ -62,11 +62,11 @@ async def stream_chat(
     """Follow a chat: what is new behind the given place, then what happens."""
     # A browser that comes back sends the same URL again, and in the header where it is by now.
     place = last_event_id or query.after
-    wish = Wish(
+    request = StreamRequest(
         may_read=caller.may_read,
-        place=None if not place else parse_vector(place),
+        place=None if not place else parse_cursor(place),
         history=query.history,
         until=None if query.until is None else parse_until(query.until),
     )
-    source = await deps.live.hub.join(chat_id, wish)
-    return EventStream(Guarded(source, confirming(deps.gate, caller)))
+    source = await deps.streams.hub.join(chat_id, request)
+    return EventStream(GuardedEvents(source, confirming(deps.authenticator, caller)))

@@ -7,15 +7,15 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.asking import MoverOf, reply
 from api.deps import Deps
-from api.door import Door, ReadOf
-from api.moves import Accepted
 from api.openapi import refusals
-from api.paths import ChatPath
 from api.problems import ProblemCode, invalid_field
+from api.requests.dependencies import MoverOf, reply
+from api.requests.path_ids import ChatPath
+from api.requests.route import AuthenticatedRoute, ReadOf
 from api.schemas import answers
 from api.schemas.tool_results import NewToolResults
+from api.submit.mover import Accepted
 from shared.chats.machine.change import Change
 from shared.chats.model.errors import InvalidToolResults
 from shared.chats.model.parts import ToolResultPart
@@ -24,7 +24,7 @@ from shared.chats.moves.callers.tool_results import ClientResult, Submission
 from shared.metrics.metrics import DYNAMIC_TOOL
 from shared.tools.recorder import ToolRecorder
 
-router: Final = APIRouter(prefix="/v1", route_class=Door)
+router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
 
 @router.post(

@@ -1,6 +1,6 @@
 """The fields that several requests share, with their limits."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 from pydantic import AfterValidator, Field, JsonValue, Strict
@@ -49,3 +49,6 @@ WhenError = Annotated[OnError, Strict(False)]
 def omitted() -> Any:
     """Return the default of a field that may be left out, but is never null; None inside."""
     return Field(default_factory=lambda: None)
+
+
+MAX_ID: Final = 2**63 - 1

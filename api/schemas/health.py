@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from api.readiness import Part, Readiness
+from api.readiness import DependencyState, Readiness
 
 
 class Alive(BaseModel):
@@ -16,8 +16,8 @@ class Alive(BaseModel):
 class Parts(BaseModel):
     """The state of each part."""
 
-    postgresql: Part
-    redis: Part
+    postgresql: DependencyState
+    redis: DependencyState
 
 
 class Ready(BaseModel):

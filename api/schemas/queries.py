@@ -8,8 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.paths import MAX_ID
-from api.schemas.fields import MAX_KEY_CHARACTERS
+from api.schemas.fields import MAX_ID, MAX_KEY_CHARACTERS
 from shared.chats.model.ids import ChatId
 from shared.chats.model.statuses import Status
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from api.stream.catch_up import CatchUp, since_cursor, since_start
+from api.stream.cursor import Cursor
 from api.stream.events import Event, encode_event
-from api.stream.follow import Followed, give_up
-from api.stream.outbox import End, Outbox
-from api.stream.plan import Plan, since_start, since_vector
-from api.stream.until import TurnUnknown, Until, cut, holds
-from api.stream.vector import Vector
+from api.stream.send_buffer import EndReason, SendBuffer
+from api.stream.stop_condition import TurnUnknown, Until, cut, holds
+from api.stream.tail import Tailed, give_up
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatNotFound
 from shared.chats.model.ids import TurnId
@@ -21,7 +21,7 @@ GAP_DELAYS: Final = (0.0, 0.05, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class StreamRequest:
     """What a client asks for.
 
     `place` is where it stands, None for a new stream. That begins with the `history` newest
@@ -30,7 +30,7 @@ class Wish:
     """
 
     may_read: Callable[[Chat], bool]
-    place: Vector | None = None
+    place: Cursor | None = None
     resumed: bool = True
     history: int | None = 50
     until: Until | None = None
@@ -44,13 +44,13 @@ class Client:
     is more to read as soon as it has taken what it got.
     """
 
-    def __init__(self, wish: Wish, outbox: Outbox) -> None:
-        """Take the wish, and where to put what comes."""
-        self.wish = wish
-        self.outbox = outbox
+    def __init__(self, request: StreamRequest, send_buffer: SendBuffer) -> None:
+        """Take the request, and where to put what comes."""
+        self.request = request
+        self.send_buffer = send_buffer
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.vector = wish.place
-        self.resumed = wish.resumed and wish.place is not None
+        self.cursor = request.place
+        self.resumed = request.resumed and request.place is not None
         self.wanting = True
         self.not_before = 0.0
         self.joined = False
@@ -63,7 +63,7 @@ class Client:
     @property
     def awaited(self) -> TurnId | None:
         """The turn whose outcome has to be looked up: only while joining."""
-        until = self.wish.until
+        until = self.request.until
         return None if self.joined or until is None else until.turn_id
 
     @property
@@ -73,9 +73,9 @@ class Client:
 
     def since(self) -> Since:
         """Return what has to be read for it."""
-        if self.vector is None:
-            return since_start(self.wish.history, self.awaited)
-        return since_vector(self.vector, self.wish.history, self.awaited, reset=self.reset)
+        if self.cursor is None:
+            return since_start(self.request.history, self.awaited)
+        return since_cursor(self.cursor, self.request.history, self.awaited, reset=self.reset)
 
     def want(self, *, not_before: float = 0.0) -> None:
         """Note that it has to be read for."""
@@ -84,13 +84,13 @@ class Client:
     @property
     def gone(self) -> bool:
         """Nothing more is to come."""
-        return self.outbox.end is not None
+        return self.send_buffer.end is not None
 
     def check(self, view: StreamView) -> None:
         """Refuse it if this chat, or the turn it waits for, does not exist for it."""
         if self.opened.done():
             return
-        if not self.wish.may_read(view.chat):
+        if not self.request.may_read(view.chat):
             self.refuse(ChatNotFound())
         elif self.awaited is not None and view.turn is None:
             self.refuse(TurnUnknown())
@@ -99,10 +99,10 @@ class Client:
         """End it; `opened` raises the error, if that is not done yet."""
         if not self.opened.done():
             self.opened.set_exception(error)
-        self.outbox.finish(End.LEFT)
+        self.send_buffer.finish(EndReason.LEFT)
 
     def give(
-        self, planned: Plan, view: StreamView, events: Sequence[Event], frames: Sequence[bytes]
+        self, planned: CatchUp, view: StreamView, events: Sequence[Event], frames: Sequence[bytes]
     ) -> None:
         """Give what was read for it; the condition to end counts from the first whole read on."""
         if not self.opened.done():
@@ -114,29 +114,29 @@ class Client:
         if self.joined:
             self.push(events, frames)
             return
-        self.outbox.put(frames)
+        self.send_buffer.put(frames)
         self.joined = planned.complete
-        until = self.wish.until
+        until = self.request.until
         if self.joined and until is not None and holds(until, view):
-            self.outbox.finish(End.DONE)
+            self.send_buffer.finish(EndReason.DONE)
 
     def push(self, events: Sequence[Event], frames: Sequence[bytes]) -> None:
         """Give what just happened."""
-        until, done = self.wish.until, False
+        until, done = self.request.until, False
         if until is not None:
             events, done = cut(until, events)
-        if self.outbox.push(frames[: len(events)]) and done:
-            self.outbox.finish(End.DONE)
+        if self.send_buffer.push(frames[: len(events)]) and done:
+            self.send_buffer.finish(EndReason.DONE)
 
-    def move(self, followed: Followed, now: float) -> None:
+    def move(self, followed: Tailed, now: float) -> None:
         """Note where it stands now; look for parts that are missing, but not for ever."""
-        self.vector = followed.vector
+        self.cursor = followed.cursor
         if not followed.gap:
             self.gaps = 0
         elif self.gaps < len(GAP_DELAYS):
             self.want(not_before=now + GAP_DELAYS[self.gaps])
             self.gaps += 1
         else:
-            given_up = give_up(followed.vector)
-            self.vector, self.gaps = given_up.vector, 0
+            given_up = give_up(followed.cursor)
+            self.cursor, self.gaps = given_up.cursor, 0
             self.push(given_up.events, [encode_event(event) for event in given_up.events])

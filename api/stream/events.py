@@ -12,7 +12,7 @@ from api.render import (
     render_queued,
     render_retry,
 )
-from api.stream.vector import Vector
+from api.stream.cursor import Cursor
 from shared.chats.model.chat import PendingCall
 from shared.chats.model.ids import TurnId
 from shared.chats.model.lease import Episode
@@ -95,12 +95,12 @@ class Event:
 
     name: EventName
     body: Body
-    vector: Vector
+    cursor: Cursor
 
 
 def encode_event(event: Event) -> bytes:
     """Write one server-sent event."""
-    id_, name = str(event.vector).encode(), event.name.value.encode()
+    id_, name = str(event.cursor).encode(), event.name.value.encode()
     return b"id: %s\nevent: %s\ndata: %s\n\n" % (id_, name, orjson.dumps(_render(event.body)))
 
 

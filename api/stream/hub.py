@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from api.stream.client import Client, Wish
-from api.stream.outbox import End, Outbox
+from api.stream.client import Client, StreamRequest
+from api.stream.feed import Feed
 from api.stream.ports import Channels, Reads, Recorder
-from api.stream.post import Post
-from api.stream.serve import Serving, StreamUnavailable, serve
-from api.stream.watch import Watch
+from api.stream.send_buffer import EndReason, SendBuffer
+from api.stream.subscription import Serving, StreamUnavailable, Subscription, serve
 from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
 from shared.events.wire import UnreadableNote, decode_note
@@ -43,31 +42,31 @@ class HubSettings:
 class Stream:
     """One client's end of it: take until there is nothing more, then close."""
 
-    def __init__(self, hub: "Hub", post: Post, client: Client) -> None:
+    def __init__(self, hub: "Hub", subscription: Subscription, client: Client) -> None:
         """Made by `Hub.join`."""
         self._hub = hub
-        self._post = post
+        self._subscription = subscription
         self._client = client
         self._open = True
 
     async def take(self) -> bytes | None:
         """Wait for events and return all that are there; None at the end."""
         client = self._client
-        if client.paging and client.outbox.empty and not (client.wanting or client.fetching):
+        if client.paging and client.send_buffer.empty and not (client.wanting or client.fetching):
             client.want()
-            self._post.kick()
-        return await client.outbox.take()
+            self._subscription.kick()
+        return await client.send_buffer.take()
 
     async def cut_off(self) -> None:
         """Wait until the client is cut off because it does not keep up."""
-        await self._client.outbox.cut.wait()
+        await self._client.send_buffer.cut.wait()
 
     def close(self) -> None:
         """Go away. May be called again."""
         if self._open:
             self._open = False
-            self._client.outbox.finish(End.LEFT)
-            self._hub.leave(self._post, self._client)
+            self._client.send_buffer.finish(EndReason.LEFT)
+            self._hub.leave(self._subscription, self._client)
 
 
 class Hub:
@@ -104,7 +103,7 @@ class Hub:
             last_retry=self._settings.last_retry,
         )
         self._channels: Channels | None = None
-        self._posts: dict[ChatId, Post] = {}
+        self._subscriptions: dict[ChatId, Subscription] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._streams = 0
 
@@ -119,99 +118,105 @@ class Hub:
 
     async def stop(self) -> None:
         """End every stream; clients come back to another process."""
-        for post in list(self._posts.values()):
-            for client in list(post.watch.clients):
+        for subscription in list(self._subscriptions.values()):
+            for client in list(subscription.feed.clients):
                 client.refuse(StreamUnavailable())
-                post.watch.remove(client)
-            self._release(post)
+                subscription.feed.remove(client)
+            self._release(subscription)
         self._channels = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def join(self, chat_id: ChatId, wish: Wish) -> Stream:
+    async def join(self, chat_id: ChatId, request: StreamRequest) -> Stream:
         """Open a stream: subscribed, then read. Events are there before this returns.
 
         Raises `ChatNotFound`, `BadVector`, `TurnUnknown` and `StreamUnavailable`.
         """
-        client = Client(wish, Outbox(self._settings.client_buffer))
-        post = self._post(chat_id)
-        post.joining += 1
+        client = Client(request, SendBuffer(self._settings.client_buffer))
+        subscription = self._subscription(chat_id)
+        subscription.joining += 1
         try:
-            await self._acknowledged(post)
+            await self._acknowledged(subscription)
             if self._channels is None:
                 raise StreamUnavailable
-            post.watch.add(client)
-            post.kick()
+            subscription.feed.add(client)
+            subscription.kick()
             await client.opened
         except BaseException:
-            post.watch.remove(client)
+            subscription.feed.remove(client)
             raise
         finally:
-            post.joining -= 1
-            self._release(post)
+            subscription.joining -= 1
+            self._release(subscription)
         self._count(1)
-        return Stream(self, post, client)
+        return Stream(self, subscription, client)
 
-    def leave(self, post: Post, client: Client) -> None:
+    def leave(self, subscription: Subscription, client: Client) -> None:
         """Forget a client whose stream was opened."""
         self._count(-1)
-        post.watch.remove(client)
-        self._release(post)
+        subscription.feed.remove(client)
+        self._release(subscription)
 
     def hear(self, channel: str, data: bytes) -> None:
         """Take what was published."""
         try:
-            post = self._posts.get(chat_of_channel(channel))
+            subscription = self._subscriptions.get(chat_of_channel(channel))
             note = decode_note(data)
         except (UnreadableNote, ValueError) as error:
             _log.warning("stream.unreadable_note", channel=channel, error=repr(error))
             return
-        if post is None:
+        if subscription is None:
             return
-        post.watch.hear(note)
-        post.kick()
+        subscription.feed.hear(note)
+        subscription.kick()
 
     def resync(self) -> None:
         """Read for all clients: what was published lately may have been missed."""
-        for post in self._posts.values():
-            post.watch.resync()
-            post.kick()
+        for subscription in self._subscriptions.values():
+            subscription.feed.resync()
+            subscription.kick()
 
-    def _post(self, chat_id: ChatId) -> Post:
-        post = self._posts.get(chat_id)
-        if post is not None:
-            return post
+    def _subscription(self, chat_id: ChatId) -> Subscription:
+        subscription = self._subscriptions.get(chat_id)
+        if subscription is not None:
+            return subscription
         if self._channels is None:
             raise StreamUnavailable
-        watch = Watch(chat_id, clock=self._clock, cut_offs=self._recorder)
+        feed = Feed(chat_id, clock=self._clock, cut_offs=self._recorder)
         subscribed = asyncio.ensure_future(self._channels.subscribe(chat_channel(chat_id)))
-        post = Post(watch=watch, subscribed=subscribed, kicked=asyncio.Event())
-        self._posts[chat_id] = post
+        subscription = Subscription(feed=feed, subscribed=subscribed, kicked=asyncio.Event())
+        self._subscriptions[chat_id] = subscription
         # Who did not wait for the acknowledgement may have missed something until it came.
-        subscribed.add_done_callback(lambda _: (watch.resync(), post.kick()))
-        serving = serve(post, self._serving, watched=lambda: self._posts.get(chat_id) is post)
-        post.task = asyncio.get_running_loop().create_task(serving, name="stream-watch")
-        return post
+        subscribed.add_done_callback(lambda _: (feed.resync(), subscription.kick()))
+        serving = serve(
+            subscription,
+            self._serving,
+            watched=lambda: self._subscriptions.get(chat_id) is subscription,
+        )
+        subscription.task = asyncio.get_running_loop().create_task(serving, name="stream-feed")
+        return subscription
 
-    async def _acknowledged(self, post: Post) -> None:
-        if post.subscribed.done():
+    async def _acknowledged(self, subscription: Subscription) -> None:
+        if subscription.subscribed.done():
             return
         patience = asyncio.ensure_future(self._sleep(self._settings.acknowledgement))
         try:
-            await asyncio.wait([post.subscribed, patience], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [subscription.subscribed, patience], return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             patience.cancel()
 
-    def _release(self, post: Post) -> None:
+    def _release(self, subscription: Subscription) -> None:
         """Leave the chat's channel with its last client."""
-        chat_id = post.watch.chat_id
-        if post.deserted and self._posts.get(chat_id) is post:
-            del self._posts[chat_id]
-            post.subscribed.cancel()
+        chat_id = subscription.feed.chat_id
+        if subscription.deserted and self._subscriptions.get(chat_id) is subscription:
+            del self._subscriptions[chat_id]
+            subscription.subscribed.cancel()
             if self._channels is not None:
                 self._channels.unsubscribe(chat_channel(chat_id))
-            post.kick()
+            subscription.kick()
 
     def _count(self, step: int) -> None:
         self._streams += step
@@ -227,16 +232,16 @@ class Hub:
         """Keep idle connections from being taken for dead."""
         while True:
             await self._sleep(self._settings.heartbeat)
-            for post in self._posts.values():
-                for client in post.watch.clients:
-                    if client.opened.done() and client.outbox.empty:
-                        client.outbox.put([COMMENT])
+            for subscription in self._subscriptions.values():
+                for client in subscription.feed.clients:
+                    if client.opened.done() and client.send_buffer.empty:
+                        client.send_buffer.put([COMMENT])
 
     async def _compare(self) -> None:
         """Find what no hint told of, with one query for all chats."""
         while True:
             await self._sleep(self._compare_in)
-            asked = list(self._posts.items())
+            asked = list(self._subscriptions.items())
             if not asked:
                 continue
             try:
@@ -244,6 +249,6 @@ class Hub:
             except Exception as error:
                 _log.warning("stream.compare_failed", exc_info=error)
                 continue
-            for chat_id, post in asked:
-                post.watch.compare(versions.get(chat_id))
-                post.kick()
+            for chat_id, subscription in asked:
+                subscription.feed.compare(versions.get(chat_id))
+                subscription.kick()

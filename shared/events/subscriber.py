@@ -54,7 +54,7 @@ class Subscriber:
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._owed: Counter[str] = Counter()
         self._restoring: set[str] = set()
-        self._outbox: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._commands: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._connected = False
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -100,7 +100,7 @@ class Subscriber:
         # One queue, so that a channel's commands reach the server in the order they were given.
         if name == "SUBSCRIBE":
             self._owed[channel] += 1
-        self._outbox.put_nowait((name, channel))
+        self._commands.put_nowait((name, channel))
 
     async def _run(self) -> None:
         retry = self._settings.first_retry
@@ -129,7 +129,7 @@ class Subscriber:
         writer: asyncio.Task[None] | None = None
         try:
             await connection.connect()
-            self._outbox = asyncio.Queue()
+            self._commands = asyncio.Queue()
             self._owed.clear()
             self._restoring = set(self._wanted)
             for channel in self._wanted:
@@ -145,9 +145,9 @@ class Subscriber:
     async def _write(self, connection: RawConnection) -> None:
         try:
             while True:
-                commands = [await self._outbox.get()]
-                while not self._outbox.empty():
-                    commands.append(self._outbox.get_nowait())
+                commands = [await self._commands.get()]
+                while not self._commands.empty():
+                    commands.append(self._commands.get_nowait())
                 packed = connection.pack_commands(commands)
                 await connection.send_packed_command(packed, check_health=False)
         finally:
@@ -165,7 +165,7 @@ class Subscriber:
                 raise _Lost("no answer to a ping")
             else:
                 asked = True
-                self._outbox.put_nowait(("PING", "stepwell"))
+                self._commands.put_nowait(("PING", "stepwell"))
 
     def _hear(self, said: Sequence[bytes]) -> None:
         match bytes(said[0]):

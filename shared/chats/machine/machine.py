@@ -15,7 +15,7 @@ from shared.chats.model.chat import Chat
 from shared.chats.model.ids import ChatId, WorkerId
 from shared.chats.store import chats as store
 from shared.chats.store.chats import LockedForBegin
-from shared.chats.store.sweep import Plan, plan_round
+from shared.chats.store.sweep import SweepPlan, plan_round
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ class ChatMachine:
             change.announce()
         self.effects.flush(change.effects)
 
-    def sweep(self, *, lost_seconds: float, may_declare_death: bool) -> Plan | None:
+    def sweep(self, *, lost_seconds: float, may_declare_death: bool) -> SweepPlan | None:
         """Do one round of the sweeper's transaction; None = another worker is at it."""
         with self.engine.begin() as connection:
             plan = plan_round(

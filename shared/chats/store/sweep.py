@@ -23,7 +23,7 @@ _DOUBLINGS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SweepPlan:
     """What a round found; every item is checked again when it is acted upon."""
 
     dead_workers: int
@@ -34,7 +34,9 @@ class Plan:
     resent: tuple[ChatId, ...]
 
 
-_NOTHING: Final = Plan(dead_workers=0, orphaned=(), overdue=(), stranded=(), expired=(), resent=())
+_NOTHING: Final = SweepPlan(
+    dead_workers=0, orphaned=(), overdue=(), stranded=(), expired=(), resent=()
+)
 
 
 def plan_round(
@@ -44,7 +46,7 @@ def plan_round(
     interrupting: timedelta,
     lost: timedelta,
     may_declare_death: bool,
-) -> Plan | None:
+) -> SweepPlan | None:
     """Mark the dead, take the lost messages to send again, list the rest; None = another sweeps.
 
     Runs in one short transaction, and one at a time in the fleet.
@@ -56,7 +58,7 @@ def plan_round(
         return _NOTHING
     dead = workers.mark_silent(connection, death=death) if may_declare_death else 0
     workers.forget_dead(connection)
-    return Plan(
+    return SweepPlan(
         dead_workers=dead,
         orphaned=_orphaned(connection),
         overdue=_overdue(connection, interrupting),

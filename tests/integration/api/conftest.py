@@ -9,7 +9,7 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from api.access.caller import KeyRole
+from api.auth.caller import KeyRole
 from local.postgres import Postgres
 from local.valkey import Valkey
 from shared.config.settings import Settings

@@ -15,10 +15,10 @@ import uvicorn
 from sqlalchemy import Engine, update
 from uuid_utils.compat import uuid7
 
-from api.access import key_store
-from api.access.caller import KeyId, KeyRole
-from api.access.secret import new_secret
-from api.main import create_app
+from api.app import create_app
+from api.auth import keys
+from api.auth.caller import KeyId, KeyRole
+from api.auth.secret import new_secret
 from shared.chats.store.tables import chats
 from shared.config.settings import Settings
 
@@ -131,7 +131,7 @@ class Api:
         """Make a key."""
         secret = new_secret()
         with self.engine.begin() as connection:
-            key_store.add(connection, KeyId(uuid7()), secret, owner=owner, role=role)
+            keys.add(connection, KeyId(uuid7()), secret, owner=owner, role=role)
         return secret
 
     def caller(self, owner: str, role: KeyRole = KeyRole.USER) -> Client:

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from api.access import key_store
-from api.access.caller import KeyId, KeyRole
-from api.access.gate import TRUST_SECONDS, Gate, Unauthenticated
-from api.access.secret import new_secret, prove
+from api.auth import keys
+from api.auth.authenticator import TRUST_SECONDS, Authenticator, Unauthenticated
+from api.auth.caller import KeyId, KeyRole
+from api.auth.secret import new_secret, prove
 from tests.integration.api.served import Api, Client
 
 CONTENT = {"content": "a"}
@@ -145,11 +145,11 @@ def test_a_key_is_stored_as_a_hash_only(api: Api) -> None:
 
 def test_a_revoked_key_is_believed_for_two_seconds_at_most(api: Api) -> None:
     now = [0.0]
-    gate = Gate(api.engine, lambda: now[0])
+    gate = Authenticator(api.engine, lambda: now[0])
     key_id, secret = _add(api)
     caller = gate.ask(prove(secret))
     with api.engine.begin() as connection:
-        key_store.revoke(connection, key_id)
+        keys.revoke(connection, key_id)
     gate.confirm(caller)
     now[0] = TRUST_SECONDS
     with pytest.raises(Unauthenticated):
@@ -159,12 +159,12 @@ def test_a_revoked_key_is_believed_for_two_seconds_at_most(api: Api) -> None:
 
 def test_a_rotated_key_takes_its_new_secret_at_once_and_loses_the_old_one(api: Api) -> None:
     now = [0.0]
-    gate = Gate(api.engine, lambda: now[0])
+    gate = Authenticator(api.engine, lambda: now[0])
     key_id, old = _add(api)
     caller = gate.ask(prove(old))
     new = new_secret()
     with api.engine.begin() as connection:
-        assert key_store.replace_secret(connection, key_id, new)
+        assert keys.replace_secret(connection, key_id, new)
     assert gate.ask(prove(new)).key_id == key_id
     now[0] = TRUST_SECONDS
     with pytest.raises(Unauthenticated):
@@ -172,7 +172,7 @@ def test_a_rotated_key_takes_its_new_secret_at_once_and_loses_the_old_one(api: A
 
 
 def test_the_last_use_is_noted_without_a_write_for_each_request(api: Api) -> None:
-    gate = Gate(api.engine, lambda: 0.0)
+    gate = Authenticator(api.engine, lambda: 0.0)
     key_id, secret = _add(api)
     assert _used(api, key_id) is None
     gate.ask(prove(secret))
@@ -183,7 +183,7 @@ def test_the_last_use_is_noted_without_a_write_for_each_request(api: Api) -> Non
 
 
 def test_a_gate_asked_by_many_at_once_lets_all_in(api: Api) -> None:
-    gate = Gate(api.engine, lambda: 0.0)
+    gate = Authenticator(api.engine, lambda: 0.0)
     _, secret = _add(api)
     found: list[UUID] = []
     threads = [
@@ -200,13 +200,13 @@ def test_a_gate_asked_by_many_at_once_lets_all_in(api: Api) -> None:
 def _add(api: Api) -> tuple[KeyId, str]:
     key_id, secret = KeyId(uuid4()), new_secret()
     with api.engine.begin() as connection:
-        key_store.add(connection, key_id, secret, owner="x", role=KeyRole.USER)
+        keys.add(connection, key_id, secret, owner="x", role=KeyRole.USER)
     return key_id, secret
 
 
 def _used(api: Api, key_id: KeyId) -> object:
     with api.engine.connect() as connection:
-        [found] = [key for key in key_store.list_keys(connection) if key.id == key_id]
+        [found] = [key for key in keys.list_keys(connection) if key.id == key_id]
     return found.last_used_at
 
 
@@ -219,7 +219,7 @@ def _client(api: Api, owner: Client, caller: str) -> Client:
         case "revoked":
             key_id, secret = _add(api)
             with api.engine.begin() as connection:
-                key_store.revoke(connection, key_id)
+                keys.revoke(connection, key_id)
             return api.client.with_key(secret)
         case "other owner":
             return api.caller(f"mallory-{uuid4()}")

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from api.access import key_store
-from api.access.caller import KeyId, KeyRole
-from api.access.secret import new_secret
+from api.auth import keys
+from api.auth.caller import KeyId, KeyRole
+from api.auth.secret import new_secret
 from tests.integration.api.served import Api, Client
 
 SSE = "text/event-stream"
@@ -158,10 +158,10 @@ def test_a_client_that_leaves_stops_nothing(alice: Client) -> None:
 def test_revoking_a_key_ends_its_streams_within_five_seconds(api: Api) -> None:
     key_id, secret = KeyId(uuid4()), new_secret()
     with api.engine.begin() as connection:
-        key_store.add(connection, key_id, secret, owner="x", role=KeyRole.USER)
+        keys.add(connection, key_id, secret, owner="x", role=KeyRole.USER)
     with _opened(api.client.with_key(secret), "/v1/chats", {"content": "x"}) as stream:
         with api.engine.begin() as connection:
-            key_store.revoke(connection, key_id)
+            keys.revoke(connection, key_id)
         began = time.monotonic()
         stream.events()
         assert time.monotonic() - began < 5

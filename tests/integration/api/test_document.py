@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi import checks
 
-from api.access.caller import KeyRole
+from api.auth.caller import KeyRole
 from api.write_openapi import document
 from tests.integration.api.served import Api, Client
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from api.access.caller import KeyRole
+from api.auth.caller import KeyRole
 from shared.config.settings import Settings
 from tests.integration.api.served import Api
 from tests.offspring import Offspring, fork

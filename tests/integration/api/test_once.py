@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from api.access.caller import KeyRole
-from api.once import forget_old
+from api.auth.caller import KeyRole
+from api.idempotency.keys import forget_old
 from tests.integration.api.served import Api, Client, Reply
 
 

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
-from api.access import key_store
-from api.access.caller import KeyId, KeyRole
-from api.access.secret import new_secret
+from api.auth import keys
+from api.auth.caller import KeyId, KeyRole
+from api.auth.secret import new_secret
 from tests.integration.api.served import Client, Reply
 from tests.offspring import fork
 
@@ -77,7 +77,7 @@ def test_a_stop_ends_streams_and_waiting_at_once(
 ) -> None:
     secret = new_secret()
     with engine.begin() as connection:
-        key_store.add(connection, KeyId(uuid7()), secret, owner="x", role=KeyRole.USER)
+        keys.add(connection, KeyId(uuid7()), secret, owner="x", role=KeyRole.USER)
     with _running(environment) as process:
         _ready(port)
         client = Client(host="127.0.0.1", port=port, key=secret)

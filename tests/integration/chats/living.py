@@ -24,7 +24,7 @@ from shared.chats.moves.workers.begin import Begun, begin
 from shared.chats.moves.workers.recover import recover_interrupting, recover_running
 from shared.chats.moves.workers.settle import settle
 from shared.chats.store import codec
-from shared.chats.store.sweep import Plan
+from shared.chats.store.sweep import SweepPlan
 from shared.jsonvalue import JsonObject
 from tests.chats import LONG_SECONDS, Bench, open_bench, register_worker, start_chat
 from tests.integration.chats.model import Model, Refusal, Refused, Row
@@ -148,7 +148,7 @@ class Living:
             self.steps.append(step)
         return result
 
-    def sweep(self, *, lost_seconds: float = LONG_SECONDS) -> Plan:
+    def sweep(self, *, lost_seconds: float = LONG_SECONDS) -> SweepPlan:
         plan = self.bench.machine.sweep(lost_seconds=lost_seconds, may_declare_death=False)
         assert plan is not None
         return plan

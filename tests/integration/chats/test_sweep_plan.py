@@ -8,7 +8,7 @@ from shared.chats.model.ids import ChatId, WorkerId
 from shared.chats.model.statuses import Status
 from shared.chats.moves.workers.settle import Failed
 from shared.chats.store import chats as store
-from shared.chats.store.sweep import BATCH, Plan
+from shared.chats.store.sweep import BATCH, SweepPlan
 from tests.chats import LONG_SECONDS, PASSING, Bench, open_bench, register_worker
 from tests.integration.chats.standing import archive, put
 
@@ -23,7 +23,7 @@ def bench(engine: Engine) -> Bench:
     return open_bench(engine, limits=LIMITS)
 
 
-def _sweep(bench: Bench, *, may_declare_death: bool = False) -> Plan:
+def _sweep(bench: Bench, *, may_declare_death: bool = False) -> SweepPlan:
     plan = bench.machine.sweep(lost_seconds=LOST_SECONDS, may_declare_death=may_declare_death)
     assert plan is not None
     return plan

@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from api.stream.client import Wish
+from api.stream.client import StreamRequest
+from api.stream.cursor import parse_cursor
 from api.stream.hub import Hub, HubSettings, Stream
-from api.stream.reader import Reader
-from api.stream.serve import StreamUnavailable
-from api.stream.vector import parse_vector
+from api.stream.source import StreamSource
+from api.stream.subscription import StreamUnavailable
 from local.valkey import Valkey
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatNotFound
@@ -51,9 +51,9 @@ class Bench:
     counted: Counted
 
     async def join(self, chat_id: ChatId, *, after: str | None = None) -> Stream:
-        place = None if after is None else parse_vector(after)
+        place = None if after is None else parse_cursor(after)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await self.hub.join(chat_id, Wish(may_read=anybody, place=place))
+            return await self.hub.join(chat_id, StreamRequest(may_read=anybody, place=place))
 
     async def channels(self) -> int:
         async with open_async_redis(self.url) as redis:
@@ -72,7 +72,7 @@ def anybody(_: Chat) -> bool:
 @asynccontextmanager
 async def hubbing(engine: Engine, url: str) -> AsyncGenerator[Bench]:
     redis, counted = open_async_redis(url), Counted()
-    reader = Reader(engine, redis, threads=2)
+    reader = StreamSource(engine, redis, threads=2)
     hub = Hub(reads=reader, recorder=counted, settings=QUICK)
     times = SubscriberSettings(first_retry=0.01, last_retry=0.05, connect_timeout=0.2)
     subscriber = Subscriber(url, on_message=hub.hear, on_connected=hub.resync, settings=times)

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy.exc import TimeoutError
 
-from api.access.gate import Unauthenticated
-from api.access.guarded import RECHECK_SECONDS, Guarded
+from api.auth.authenticator import Unauthenticated
+from api.auth.stream_guard import RECHECK_SECONDS, GuardedEvents
 
 
 class Source:
@@ -46,7 +46,7 @@ def test_it_ends_when_the_key_is_revoked() -> None:
     async def run() -> None:
         source = Source()
         confirm = _answers(None, None, Unauthenticated())
-        guarded = Guarded(source, confirm, sleep=_no_time)
+        guarded = GuardedEvents(source, confirm, sleep=_no_time)
         await asyncio.wait_for(guarded.cut_off(), 5)
         assert await guarded.take() is None
 
@@ -57,7 +57,7 @@ def test_an_outage_of_the_database_ends_nothing() -> None:
     async def run() -> None:
         source = Source()
         confirm = _answers(TimeoutError(), TimeoutError(), Unauthenticated())
-        await asyncio.wait_for(Guarded(source, confirm, sleep=_no_time).cut_off(), 5)
+        await asyncio.wait_for(GuardedEvents(source, confirm, sleep=_no_time).cut_off(), 5)
         assert source.ended.is_set()
 
     asyncio.run(run())
@@ -72,7 +72,7 @@ def test_nobody_asks_any_more_once_the_source_has_ended() -> None:
             nonlocal asked
             asked += 1
 
-        guarded = Guarded(source, confirm, sleep=_no_time)
+        guarded = GuardedEvents(source, confirm, sleep=_no_time)
         waiting = asyncio.ensure_future(guarded.cut_off())
         await asyncio.sleep(0)
         guarded.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.new_chat import title_of
+from api.submit.new_chat import title_of
 from shared.chats.model.parts import FilePart, Part, TextPart
 
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
-from api.observer import Observer
+from api.access_log import AccessLog
 from shared.metrics.metrics import Metrics
 
 Sent = list[MutableMapping[str, Any]]
@@ -24,7 +24,7 @@ def _ask(app: Any, metrics: Metrics, sent: Sent, *headers: tuple[bytes, bytes]) 
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": list(headers)}
-    observer = Observer(app, metrics=metrics, new_id=uuid7, clock=lambda: 0.0)
+    observer = AccessLog(app, metrics=metrics, new_id=uuid7, clock=lambda: 0.0)
     asyncio.run(observer(scope, receive, send))
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.strict_json import MAX_LEVELS, BadJson, join, read_json, readable
+from api.http.strict_json import MAX_LEVELS, BadJson, join, read_json, readable
 
 
 def _nested(levels: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.tool_schema import SchemaChecks
+from api.http.json_schema import SchemaChecks
 from shared.jsonvalue import JsonObject
 
 

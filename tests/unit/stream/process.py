@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from api.stream.client import Client, Wish
-from api.stream.outbox import Outbox
-from api.stream.until import Until
-from api.stream.vector import parse_vector
-from api.stream.watch import Read, Watch
+from api.stream.client import Client, StreamRequest
+from api.stream.cursor import parse_cursor
+from api.stream.feed import Feed, FeedRead
+from api.stream.send_buffer import SendBuffer
+from api.stream.stop_condition import Until
 from shared.chats.model.chat import Chat
 from shared.chats.model.ids import ChatId
 from shared.chats.reads.stream import StreamView
@@ -48,20 +48,20 @@ class Process:
     clock: Clock = field(default_factory=Clock)
     counted: Counted = field(default_factory=Counted)
     reads: int = 0
-    started: tuple[Read, StreamView, Sequence[PartEntry]] | None = None
-    watch: Watch = field(init=False)
+    started: tuple[FeedRead, StreamView, Sequence[PartEntry]] | None = None
+    watch: Feed = field(init=False)
 
     def __post_init__(self) -> None:
         self.heard = len(self.world.notes)
-        self.watch = Watch(ChatId(self.world.chat.id), clock=self.clock, cut_offs=self.counted)
+        self.watch = Feed(ChatId(self.world.chat.id), clock=self.clock, cut_offs=self.counted)
 
-    def join(self, wish: Wish | None = None, *, limit: int = 1000) -> Client:
-        client = Client(wish or Wish(may_read=anybody), Outbox(limit))
+    def join(self, request: StreamRequest | None = None, *, limit: int = 1000) -> Client:
+        client = Client(request or StreamRequest(may_read=anybody), SendBuffer(limit))
         self.watch.add(client)
         return client
 
     def resume(self, last_id: str, *, until: Until | None = None) -> Client:
-        return self.join(Wish(may_read=anybody, place=parse_vector(last_id), until=until))
+        return self.join(StreamRequest(may_read=anybody, place=parse_cursor(last_id), until=until))
 
     def hear(self) -> None:
         """Hear what was published since."""
@@ -124,8 +124,8 @@ def anybody(_: Chat) -> bool:
 async def take(client: Client) -> list[Sent]:
     """Take what waits for a client, and go on to the next page when that was all."""
     got: list[Sent] = []
-    if not client.outbox.empty:
-        taken = await client.outbox.take()
+    if not client.send_buffer.empty:
+        taken = await client.send_buffer.take()
         got = parse(taken or b"")
     _wants(client)
     await asyncio.sleep(0)

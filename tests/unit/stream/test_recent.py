@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from api.stream.client import GAP_DELAYS
-from api.stream.watch import RECENT_SECONDS
+from api.stream.feed import RECENT_SECONDS
 from tests.unit.stream.process import Process, take
 from tests.unit.stream.watching import speaking
 

@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from api.stream.until import BadUntil, Until, parse_until
+from api.stream.stop_condition import BadUntil, Until, parse_until
 from shared.chats.model.ids import TurnId
 
 TURN = "01938a2b-0000-7000-8000-000000000001"

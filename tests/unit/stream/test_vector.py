@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.stream.vector import BadVector, Kind, Progress, Vector, after, order, parse_vector
+from api.stream.cursor import BadCursor, Cursor, Kind, Progress, after, order, parse_cursor
 from shared.chats.model.lease import Episode
 
 numbers = st.integers(0, 2**63 - 1)
 
 
 @st.composite
-def vectors(draw: st.DrawFn) -> Vector:
+def cursors(draw: st.DrawFn) -> Cursor:
     base = draw(numbers)
     progress = st.builds(
         Progress,
@@ -17,7 +17,7 @@ def vectors(draw: st.DrawFn) -> Vector:
         kinds=st.frozensets(st.sampled_from(Kind)),
         turn_ends=numbers,
     )
-    return Vector(
+    return Cursor(
         base=base,
         progress=draw(st.none() | progress),
         message=draw(numbers),
@@ -26,26 +26,26 @@ def vectors(draw: st.DrawFn) -> Vector:
     )
 
 
-@given(vectors())
-def test_an_id_reads_back_as_the_place_it_names(vector: Vector) -> None:
-    assert parse_vector(str(vector)) == vector
+@given(cursors())
+def test_an_id_reads_back_as_the_place_it_names(cursor: Cursor) -> None:
+    assert parse_cursor(str(cursor)) == cursor
 
 
-@given(vectors())
-def test_an_id_fits_a_header(vector: Vector) -> None:
-    text = str(vector)
+@given(cursors())
+def test_an_id_fits_a_header(cursor: Cursor) -> None:
+    text = str(cursor)
     assert text.isascii()
     assert len(text) < 200
     assert not set(text) & set(" \r\n,;")
 
 
 @pytest.mark.parametrize(
-    ("text", "vector"),
+    ("text", "cursor"),
     [
-        ("7-3-2-1-0", Vector(base=7, message=3, episode=Episode(history_version=2, attempt=1))),
+        ("7-3-2-1-0", Cursor(base=7, message=3, episode=Episode(history_version=2, attempt=1))),
         (
             "7.9.qtd2-3-2-1-4",
-            Vector(
+            Cursor(
                 base=7,
                 progress=Progress(
                     snapshot=9, kinds=frozenset({Kind.QUEUE, Kind.TITLE}), turn_ends=2
@@ -57,7 +57,7 @@ def test_an_id_fits_a_header(vector: Vector) -> None:
         ),
         (
             "7.9.-0-0-0-0",
-            Vector(
+            Cursor(
                 base=7,
                 progress=Progress(snapshot=9),
                 message=0,
@@ -66,9 +66,9 @@ def test_an_id_fits_a_header(vector: Vector) -> None:
         ),
     ],
 )
-def test_the_form_of_an_id(text: str, vector: Vector) -> None:
-    assert parse_vector(text) == vector
-    assert str(vector) == text
+def test_the_form_of_an_id(text: str, cursor: Cursor) -> None:
+    assert parse_cursor(text) == cursor
+    assert str(cursor) == text
 
 
 @pytest.mark.parametrize(
@@ -96,28 +96,28 @@ def test_the_form_of_an_id(text: str, vector: Vector) -> None:
     ],
 )
 def test_what_is_no_id_is_refused(text: str) -> None:
-    with pytest.raises(BadVector):
-        parse_vector(text)
+    with pytest.raises(BadCursor):
+        parse_cursor(text)
 
 
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
-    with pytest.raises(BadVector) as caught:
-        parse_vector("<script>")
+    with pytest.raises(BadCursor) as caught:
+        parse_cursor("<script>")
     assert "script" not in str(caught.value)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_an_id_or_refused(text: str) -> None:
     try:
-        vector = parse_vector(text)
-    except BadVector:
+        cursor = parse_cursor(text)
+    except BadCursor:
         return
-    assert parse_vector(str(vector)) == vector
+    assert parse_cursor(str(cursor)) == cursor
 
 
 def test_removals_count_from_the_read_that_was_under_way() -> None:
-    assert parse_vector("7-0-0-0-0").settled == 7
-    assert parse_vector("7.9.q-0-0-0-0").settled == 9
+    assert parse_cursor("7-0-0-0-0").settled == 7
+    assert parse_cursor("7.9.q-0-0-0-0").settled == 9
 
 
 def test_episodes_are_ordered_by_history_first() -> None:

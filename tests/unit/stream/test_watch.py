@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from api.stream.client import GAP_DELAYS, Wish
-from api.stream.outbox import End
-from api.stream.vector import BadVector, parse_vector
+from api.stream.client import GAP_DELAYS, StreamRequest
+from api.stream.cursor import BadCursor, parse_cursor
+from api.stream.send_buffer import EndReason
 from shared.chats.model.errors import ChatNotFound
 from shared.chats.model.lease import Episode
 from shared.events.types import ChangedHint, PartBatch
@@ -210,8 +210,8 @@ def test_a_client_that_does_not_keep_up_is_cut_off_and_counted() -> None:
         for _ in range(4):
             world.say()
             await process.settle(quick)
-        assert slow.outbox.end is End.CUT_OFF
-        assert await slow.outbox.take() is None
+        assert slow.send_buffer.end is EndReason.CUT_OFF
+        assert await slow.send_buffer.take() is None
         assert process.counted.cut_offs == 1
         assert list(process.watch.clients) == [quick]
 
@@ -229,7 +229,7 @@ def test_a_long_history_does_not_cut_off_who_asks_for_it() -> None:
         client, reading = process.join(limit=4), Reading()
         await process.read_all(client, reading)
         assert reading.messages == world.visible
-        assert client.outbox.end is None
+        assert client.send_buffer.end is None
 
     run(scenario)
 
@@ -245,7 +245,7 @@ def test_a_deleted_chat_ends_its_streams() -> None:
         for event in await take(client):
             reading.take(event)
         assert reading.deleted
-        assert client.outbox.end is End.DONE
+        assert client.send_buffer.end is EndReason.DONE
         with pytest.raises(ChatNotFound):
             await late.opened
         assert not process.watch.clients
@@ -255,10 +255,10 @@ def test_a_deleted_chat_ends_its_streams() -> None:
 
 def test_a_chat_that_the_caller_may_not_read_does_not_exist() -> None:
     async def scenario() -> None:
-        process, client, _ = await watching(World(), Wish(may_read=lambda _: False))
+        process, client, _ = await watching(World(), StreamRequest(may_read=lambda _: False))
         with pytest.raises(ChatNotFound):
             await client.opened
-        assert await client.outbox.take() is None
+        assert await client.send_buffer.take() is None
         assert not process.watch.clients
 
     run(scenario)
@@ -266,11 +266,11 @@ def test_a_chat_that_the_caller_may_not_read_does_not_exist() -> None:
 
 def test_a_place_in_another_chat_is_refused() -> None:
     async def scenario() -> None:
-        place = parse_vector("999-1-1-0-0")
-        _, client, _ = await watching(World(), Wish(may_read=anybody, place=place))
-        with pytest.raises(BadVector):
+        place = parse_cursor("999-1-1-0-0")
+        _, client, _ = await watching(World(), StreamRequest(may_read=anybody, place=place))
+        with pytest.raises(BadCursor):
             await client.opened
-        assert await client.outbox.take() is None
+        assert await client.send_buffer.take() is None
 
     run(scenario)
 

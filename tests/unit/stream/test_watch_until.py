@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from api.stream.client import Wish
-from api.stream.outbox import End
-from api.stream.until import TurnUnknown, Until
-from api.stream.vector import parse_vector
+from api.stream.client import StreamRequest
+from api.stream.cursor import parse_cursor
+from api.stream.send_buffer import EndReason
+from api.stream.stop_condition import TurnUnknown, Until
 from shared.chats.model.ids import TurnId
 from tests.unit.stream.process import anybody
 from tests.unit.stream.reading import Reading
@@ -15,22 +15,24 @@ from tests.unit.stream.watching import names, run, speaking, watching
 from tests.unit.stream.world import World
 
 
-async def ends(world: World, until: Until, move: Callable[[World], None]) -> tuple[list[str], End]:
+async def ends(
+    world: World, until: Until, move: Callable[[World], None]
+) -> tuple[list[str], EndReason]:
     """Return the last event before a stream ends, and why it ended."""
-    wish = Wish(may_read=anybody, until=until)
-    process, client, _ = await watching(world, wish)
-    assert client.outbox.end is None
+    request = StreamRequest(may_read=anybody, until=until)
+    process, client, _ = await watching(world, request)
+    assert client.send_buffer.end is None
     move(world)
     events = await process.settle(client)
-    assert client.outbox.end is not None
-    return names(events), client.outbox.end
+    assert client.send_buffer.end is not None
+    return names(events), client.send_buffer.end
 
 
 def test_until_idle_ends_behind_the_status_that_says_so() -> None:
     async def scenario() -> None:
         events, end = await ends(speaking(), Until(), World.finish)
         assert events == ["message", "turn_end", "status"]
-        assert end is End.DONE
+        assert end is EndReason.DONE
 
     run(scenario)
 
@@ -41,7 +43,7 @@ def test_until_a_turn_ends_behind_its_end() -> None:
         until = Until(turn_id=world.chat.current_turn_id)
         events, end = await ends(world, until, World.finish)
         assert events == ["message", "turn_end"]
-        assert end is End.DONE
+        assert end is EndReason.DONE
 
     run(scenario)
 
@@ -63,14 +65,14 @@ def test_a_stream_whose_end_has_come_already_brings_what_is_new_and_ends(idle: b
         turn_id = world.chat.current_turn_id
         world.finish()
         until = Until() if idle else Until(turn_id=turn_id)
-        _, client, reading = await watching(world, Wish(may_read=anybody, until=until))
-        assert client.outbox.end is End.DONE
+        _, client, reading = await watching(world, StreamRequest(may_read=anybody, until=until))
+        assert client.send_buffer.end is EndReason.DONE
         assert reading.messages == world.visible
         assert (str(turn_id) in reading.turns) is not idle
         _, again, nothing = await watching(
-            world, Wish(may_read=anybody, until=until, place=parse_vector(reading.last_id))
+            world, StreamRequest(may_read=anybody, until=until, place=parse_cursor(reading.last_id))
         )
-        assert again.outbox.end is End.DONE
+        assert again.send_buffer.end is EndReason.DONE
         assert nothing == Reading()
 
     run(scenario)
@@ -79,7 +81,7 @@ def test_a_stream_whose_end_has_come_already_brings_what_is_new_and_ends(idle: b
 def test_a_turn_that_the_chat_does_not_have_is_refused() -> None:
     async def scenario() -> None:
         until = Until(turn_id=TurnId(World().chat.id))
-        _, client, _ = await watching(World(), Wish(may_read=anybody, until=until))
+        _, client, _ = await watching(World(), StreamRequest(may_read=anybody, until=until))
         with pytest.raises(TurnUnknown):
             await client.opened
 
@@ -94,14 +96,14 @@ def test_the_stream_of_a_turn_begins_with_its_own_message() -> None:
         world.send()
         own = world.visible[-1]
         until = Until(turn_id=world.chat.current_turn_id)
-        wish = Wish(may_read=anybody, history=None, until=until)
-        process, client, reading = await watching(world, wish)
+        request = StreamRequest(may_read=anybody, history=None, until=until)
+        process, client, reading = await watching(world, request)
         assert reading.messages == [own]
         world.begin()
         world.finish()
         await process.read_all(client, reading)
         assert reading.messages == world.visible[-2:]
-        assert client.outbox.end is End.DONE
+        assert client.send_buffer.end is EndReason.DONE
 
     run(scenario)
 
@@ -111,8 +113,8 @@ def test_the_stream_of_a_queued_turn_begins_with_its_message_when_its_time_comes
         world = speaking()
         world.send()
         until = Until(turn_id=world.queue[0].turn_id)
-        wish = Wish(may_read=anybody, history=None, until=until)
-        process, client, reading = await watching(world, wish)
+        request = StreamRequest(may_read=anybody, history=None, until=until)
+        process, client, reading = await watching(world, request)
         assert reading.messages == []
         assert reading.queue == [world.queue[0].id]
         world.finish()
@@ -120,6 +122,6 @@ def test_the_stream_of_a_queued_turn_begins_with_its_message_when_its_time_comes
         world.finish()
         await process.read_all(client, reading)
         assert reading.messages[-2:] == world.visible[-2:]
-        assert client.outbox.end is End.DONE
+        assert client.send_buffer.end is EndReason.DONE
 
     run(scenario)

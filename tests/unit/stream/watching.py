@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from api.stream.client import Client, Wish
+from api.stream.client import Client, StreamRequest
 from tests.unit.stream.process import Process
 from tests.unit.stream.reading import Reading, Sent
 from tests.unit.stream.world import World
@@ -22,10 +22,12 @@ def names(events: list[Sent]) -> list[str]:
     return [event.name for event in events]
 
 
-async def watching(world: World, wish: Wish | None = None) -> tuple[Process, Client, Reading]:
+async def watching(
+    world: World, request: StreamRequest | None = None
+) -> tuple[Process, Client, Reading]:
     """Join a chat, and take all that it has to tell."""
     process = Process(world)
-    client = process.join(wish)
+    client = process.join(request)
     reading = Reading()
     await process.read_all(client, reading)
     return process, client, reading

@@ -1,1 +1,0 @@
-"""Who calls: keys, their owners and roles."""

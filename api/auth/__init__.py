@@ -1,0 +1,1 @@
+"""Who calls: keys, their secrets, and streams that end with their key."""

@@ -1,0 +1,1 @@
+"""HTTP and JSON, without a word of chats."""

@@ -1,0 +1,1 @@
+"""A repeated request does nothing and gets the same answer: `Idempotency-Key`."""

@@ -1,0 +1,1 @@
+"""What a request passes before its handler, and what handlers ask of it."""

@@ -1,0 +1,1 @@
+"""Makes the moves that a caller asks for, and writes what they answer."""
