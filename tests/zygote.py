@@ -20,8 +20,8 @@ from local.launch import die_with
 
 IMPORTED: Final = (
     "api.app",
-    "workers.deps",
-    "workers.process",
+    "workers.process.engine",
+    "workers.process.frame",
     # What these import only when they start.
     "anyio._backends._asyncio",
     "billiard.pool",
@@ -40,9 +40,9 @@ IMPORTED: Final = (
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
-    "workers.providers.anthropic",
-    "workers.providers.openai_chat",
-    "workers.providers.scripted",
+    "workers.providers.anthropic.client",
+    "workers.providers.openai_chat.client",
+    "workers.providers.scripted.client",
 )
 
 LONGEST_REQUEST: Final = 1 << 20

@@ -10,8 +10,8 @@ from shared.broker.celery_app import make_app
 from shared.config.catalog import CatalogError
 from shared.config.settings import read_settings
 from shared.logs.setup import configure
-from workers.deps import make_deps
-from workers.process import work
+from workers.process.engine import make_worker_engine
+from workers.process.frame import work
 
 settings: Final = read_settings()
 
@@ -23,7 +23,7 @@ def main() -> int:
     """Run this process as a worker; 1 = it could not start."""
     configure(settings.log_format, settings.log_level, f"worker-{os.getpid()}")
     try:
-        return work(settings, app, make_deps)
+        return work(settings, app, make_worker_engine)
     except CatalogError as error:
         problem = str(error)
     except ProgrammingError as error:

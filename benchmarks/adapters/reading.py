@@ -10,9 +10,9 @@ from shared.chats.model.messages import Role
 from shared.chats.model.parts import TextPart
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
-from workers.providers.anthropic import Anthropic
-from workers.providers.base import PromptMessage, Provider, Request, TextDelta
-from workers.providers.openai_chat import OpenAIChat
+from workers.providers.anthropic.client import Anthropic
+from workers.providers.openai_chat.client import OpenAIChat
+from workers.providers.protocol import PromptMessage, Provider, Request, TextDelta
 
 _KEY = "none"
 _MAX_TOKENS = 1024

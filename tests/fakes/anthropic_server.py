@@ -8,8 +8,16 @@ import orjson
 from shared.jsonvalue import JsonObject, JsonValue
 from tests.fakes.dialect import Asked
 from tests.fakes.wire import Wire
-from workers.providers.script_steps import Call, Count, End, Fail, Say, Step, Think
-from workers.providers.values import items, obj, text
+from workers.providers.http.json_access import items, obj, text
+from workers.providers.scripted.steps import (
+    Count,
+    Fail,
+    Say,
+    ScriptedCall,
+    ScriptedEnd,
+    Step,
+    Think,
+)
 
 SIGNATURE = "c2lnbmF0dXJl+/="  # what every thought of this server is signed with
 
@@ -75,11 +83,11 @@ class AnthropicEncoder:
                 return self._grow("text", "text", said)
             case Think(thought):
                 return self._grow("thinking", "thinking", thought)
-            case Call():
+            case ScriptedCall():
                 return self._call(step)
             case Count():
                 self._usage = _usage(step)
-            case End(reason):
+            case ScriptedEnd(reason):
                 self._reason = _REASONS[reason]
             case _:
                 raise AssertionError(step)
@@ -121,7 +129,7 @@ class AnthropicEncoder:
         block[name] = text(block[name]) + piece
         return body + self._delta({"type": f"{kind}_delta", name: piece})
 
-    def _call(self, step: Call) -> bytes:
+    def _call(self, step: ScriptedCall) -> bytes:
         args = step.args if isinstance(step.args, str) else orjson.dumps(step.args).decode()
         call_id = step.id or f"toolu_fake_{len(self._blocks)}"
         start: JsonObject = {"type": "tool_use", "id": call_id, "name": step.name, "input": {}}

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from shared.jsonvalue import JsonObject
 from tests.fakes.wire import Wire
-from workers.providers.script_steps import Fail, Step
+from workers.providers.scripted.steps import Fail, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,16 @@ import orjson
 from shared.jsonvalue import JsonObject, JsonValue
 from tests.fakes.dialect import Asked
 from tests.fakes.wire import Wire
-from workers.providers.script_steps import Call, Count, End, Fail, Say, Step, Think
-from workers.providers.values import items, obj, text
+from workers.providers.http.json_access import items, obj, text
+from workers.providers.scripted.steps import (
+    Count,
+    Fail,
+    Say,
+    ScriptedCall,
+    ScriptedEnd,
+    Step,
+    Think,
+)
 
 _ID = "chatcmpl-fake"
 
@@ -75,11 +83,11 @@ class OpenAIEncoder:
             case Think(thought):
                 self._thought.append(thought)
                 return self._delta({self._wire.reasoning_field: thought})
-            case Call():
+            case ScriptedCall():
                 return self._call(step)
             case Count():
                 self._usage = _usage(step)
-            case End(reason):
+            case ScriptedEnd(reason):
                 self._reason = reason
             case _:
                 raise AssertionError(step)
@@ -110,7 +118,7 @@ class OpenAIEncoder:
         }
         return self._envelope("chat.completion", {"choices": [choice], "usage": self._usage})
 
-    def _call(self, step: Call) -> bytes:
+    def _call(self, step: ScriptedCall) -> bytes:
         args = step.args if isinstance(step.args, str) else orjson.dumps(step.args).decode()
         at = len(self._calls)
         call_id = step.id or f"call_fake_{at}"

@@ -8,16 +8,7 @@ from aiohttp import web
 
 from tests.fakes.dialect import Asked, Encoder
 from tests.fakes.wire import Sender
-from workers.providers.script_steps import (
-    Fail,
-    Pause,
-    Repeat,
-    Say,
-    Script,
-    Stall,
-    Step,
-    Truncate,
-)
+from workers.providers.scripted.steps import Fail, Pause, Repeat, Say, Script, Stall, Step, Truncate
 
 ASK = "{ask}"
 """Stands for the number of the request in the texts of a script that is `numbered`."""

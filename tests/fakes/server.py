@@ -13,13 +13,9 @@ from tests.fakes.dialect import Asked, FakeDialect
 from tests.fakes.play import FailNow, numbered, send_play, steps_to_send
 from tests.fakes.recorder import Connection, Recorder, Seen
 from tests.fakes.wire import Cut, Sender, Wire, reset
-from workers.providers.script import find_script
-from workers.providers.script_steps import (
-    Fail,
-    Script,
-    ScriptError,
-)
-from workers.providers.values import load_object
+from workers.providers.http.json_access import load_object
+from workers.providers.scripted.grammar import find_script
+from workers.providers.scripted.steps import Fail, Script, ScriptError
 
 _WAIT_SECONDS = 10.0
 _BODY = pydantic.TypeAdapter(dict[str, pydantic.JsonValue])

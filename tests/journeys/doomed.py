@@ -18,15 +18,15 @@ import structlog
 from shared.broker.celery_app import make_app
 from shared.config.settings import read_settings
 from shared.logs.setup import configure
-from workers.crash import CrashPoint
-from workers.deps import make_deps
-from workers.process import work
+from workers.failpoints import Failpoint
+from workers.process.engine import make_worker_engine
+from workers.process.frame import work
 
 SOCKET: Final = "socket"
 GO_ON: Final = b"go on"
 
 
-def end_at(doom: Path, point: CrashPoint) -> None:
+def end_at(doom: Path, point: Failpoint) -> None:
     try:
         hold, at, chat_id = _read(doom)
         if at != point or _is_busy_with_another(chat_id):
@@ -66,7 +66,7 @@ def main(doom: Path) -> int:
     settings = read_settings()
     configure(settings.log_format, settings.log_level, f"worker-{os.getpid()}")
     app = make_app(broker_url=settings.broker, concurrency=settings.worker_concurrency)
-    return work(settings, app, partial(make_deps, reached=partial(end_at, doom)))
+    return work(settings, app, partial(make_worker_engine, reached=partial(end_at, doom)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import psycopg
 
 from tests.journeys.doomed import GO_ON, SOCKET
 from tests.journeys.fleet import Fleet, Process, eventually
-from workers.crash import CrashPoint
+from workers.failpoints import Failpoint
 
 COMES_SECONDS: Final = 20.0
 AT_COMMIT: Final = """
@@ -59,7 +59,7 @@ class Ambush:
         self._listening.listen()
         self._listening.settimeout(COMES_SECONDS)
 
-    def lay(self, point: CrashPoint, chat_id: str) -> None:
+    def lay(self, point: Failpoint, chat_id: str) -> None:
         self._doom.write_text(f"hold {point} {chat_id}")
 
     def wait(self, fleet: Fleet) -> Held:

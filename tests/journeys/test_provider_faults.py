@@ -18,7 +18,7 @@ from tests.fakes.wire import Wire
 from tests.journeys.fleet import Fleet
 from tests.journeys.providing import MODELS, Ended, all_at_once, ask, check_failed, wired
 from tests.journeys.scripts import say, script
-from workers.providers.script_steps import Call, Say, Think
+from workers.providers.scripted.steps import Say, ScriptedCall, Think
 
 SAID: Sequence[Mapping[str, object]] = (
     {"reasoning": "hm"},
@@ -37,7 +37,12 @@ KEPT = ("type", "text", "tool_name", "args", "result")
 def good_stream(model: str) -> bytes:
     """Return the first answer of `SAID` as the fake server sends it."""
     encoder: Encoder = OpenAIEncoder(model, Wire()) if model == "gpt" else AnthropicEncoder(model)
-    steps = (Think("hm"), Say("grüße "), Say("дом"), Call(name="nobody", args={"x": 1}, id="c1"))
+    steps = (
+        Think("hm"),
+        Say("grüße "),
+        Say("дом"),
+        ScriptedCall(name="nobody", args={"x": 1}, id="c1"),
+    )
     return encoder.start() + b"".join(map(encoder.step, steps)) + encoder.end()
 
 

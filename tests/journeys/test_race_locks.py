@@ -13,7 +13,7 @@ from tests.journeys.fleet import Fleet
 from tests.journeys.holding import AT_COMMIT, Ambush, held_commit, held_row, wait_for_waiting
 from tests.journeys.scene import CALLING, FAILING, PLAIN, open_scene
 from tests.journeys.scripts import say, script, wait
-from workers.crash import CrashPoint
+from workers.failpoints import Failpoint
 
 SILENT = script(wait(60), say("too late"))
 
@@ -37,7 +37,7 @@ def test_a_settling_and_an_interrupt_wait_for_the_same_lock(
     fleet: Fleet, ambush: Ambush, beside: ThreadPoolExecutor, first: str
 ) -> None:
     with open_scene(fleet) as scene:
-        ambush.lay(CrashPoint.SETTLING, scene.chat_id)
+        ambush.lay(Failpoint.SETTLING, scene.chat_id)
         turn_id, _ = scene.send(PLAIN)
         held = ambush.wait(fleet)
         scene.wait_until_said()
@@ -92,7 +92,7 @@ def test_a_settling_waits_for_the_commit_of_an_interrupt(
     fleet: Fleet, ambush: Ambush, beside: ThreadPoolExecutor
 ) -> None:
     with open_scene(fleet) as scene:
-        ambush.lay(CrashPoint.SETTLING, scene.chat_id)
+        ambush.lay(Failpoint.SETTLING, scene.chat_id)
         turn_id, _ = scene.send(PLAIN)
         held = ambush.wait(fleet)
         with held_commit(fleet, "running>interrupting"):

@@ -7,7 +7,7 @@ from tests.journeys.holding import Ambush, held_row, wait_for_waiting
 from tests.journeys.replay import Replay, text_of
 from tests.journeys.scene import open_scene
 from tests.journeys.scripts import script, slowly
-from workers.crash import CrashPoint
+from workers.failpoints import Failpoint
 
 WORDS = script(slowly("word ", 400, 0.05))
 """After every freeze the next word is due at once, before the worker learns of anything."""
@@ -27,7 +27,7 @@ def test_nobody_is_shown_a_part_that_the_message_will_not_have(
         zombie.signal(signal.SIGSTOP)
         try:
             assert scene.interrupt() == "interrupting"
-            ambush.lay(CrashPoint.RECOVERING, scene.chat_id)
+            ambush.lay(Failpoint.RECOVERING, scene.chat_id)
             recovering = ambush.wait(fleet)
             with held_row(fleet, scene.chat_id):
                 recovering.go_on()

@@ -11,11 +11,11 @@ from tests.journeys.holding import Ambush, Held
 from tests.journeys.scene import CALLING, FAILING, PLAIN, SAID, Scene, open_scene
 from tests.journeys.scripts import say, script
 from tests.journeys.tooling import at_once
-from workers.crash import CrashPoint
+from workers.failpoints import Failpoint
 
-BEGINNING, BEGUN, STREAMED = CrashPoint.BEGINNING, CrashPoint.BEGUN, CrashPoint.STREAMED
-ANSWERED, COMMITTED = CrashPoint.ANSWERED, CrashPoint.COMMITTED
-SETTLING, SETTLED, RETRIED = CrashPoint.SETTLING, CrashPoint.SETTLED, CrashPoint.RETRIED
+BEGINNING, BEGUN, STREAMED = Failpoint.BEGINNING, Failpoint.BEGUN, Failpoint.STREAMED
+ANSWERED, COMMITTED = Failpoint.ANSWERED, Failpoint.COMMITTED
+SETTLING, SETTLED, RETRIED = Failpoint.SETTLING, Failpoint.SETTLED, Failpoint.RETRIED
 POINTS = (BEGINNING, BEGUN, STREAMED, ANSWERED, COMMITTED, SETTLING, SETTLED, RETRIED)
 
 KEPT = (STREAMED, ANSWERED, COMMITTED, SETTLING, SETTLED)
@@ -38,7 +38,7 @@ class HeldTurn:
     scene: Scene
     turn_id: str
     message_id: int
-    point: CrashPoint
+    point: Failpoint
     held: Held
 
     def end(self, *, dies: bool) -> None:
@@ -56,7 +56,7 @@ class HeldTurn:
 Hold = Callable[..., HeldTurn]
 
 
-def _content(point: CrashPoint) -> str:
+def _content(point: Failpoint) -> str:
     return {ANSWERED: CALLING, COMMITTED: CALLING, RETRIED: FAILING}.get(point, PLAIN)
 
 
@@ -65,7 +65,7 @@ def hold(fleet: Fleet, ambush: Ambush) -> Iterator[Hold]:
     """Bring a chat to a point and hold its worker there."""
     with ExitStack() as stack:
 
-        def hold(point: CrashPoint, content: str | None = None) -> HeldTurn:
+        def hold(point: Failpoint, content: str | None = None) -> HeldTurn:
             scene = stack.enter_context(open_scene(fleet))
             ambush.lay(point, scene.chat_id)
             turn_id, message_id = scene.send(content or _content(point))
@@ -102,7 +102,7 @@ MOSTLY_GOES_ON = pytest.mark.parametrize(
 
 @EACH_WAY
 def test_five_interrupts_at_once_keep_what_was_said(
-    hold: Hold, point: CrashPoint, dies: bool
+    hold: Hold, point: Failpoint, dies: bool
 ) -> None:
     turn = hold(point)
 
@@ -118,7 +118,7 @@ def test_five_interrupts_at_once_keep_what_was_said(
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", POINTS)
 def test_an_interrupting_message_comes_behind_what_was_said(
-    hold: Hold, point: CrashPoint, dies: bool
+    hold: Hold, point: Failpoint, dies: bool
 ) -> None:
     turn = hold(point)
     sent = turn.scene.fleet.send(turn.scene.chat_id, script(say("new")), busy_behavior="interrupt")
@@ -134,7 +134,7 @@ def test_an_interrupting_message_comes_behind_what_was_said(
 
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", POINTS)
-def test_an_edit_leaves_nothing_of_what_was_said(hold: Hold, point: CrashPoint, dies: bool) -> None:
+def test_an_edit_leaves_nothing_of_what_was_said(hold: Hold, point: Failpoint, dies: bool) -> None:
     turn = hold(point)
     body = {"content": script(say("edited"))}
     edited = turn.scene.fleet.ask("PATCH", f"{turn.scene.path}/messages/{turn.message_id}", body)
@@ -149,7 +149,7 @@ def test_an_edit_leaves_nothing_of_what_was_said(hold: Hold, point: CrashPoint, 
 
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", POINTS)
-def test_a_deleted_chat_stays_gone(hold: Hold, point: CrashPoint, dies: bool) -> None:
+def test_a_deleted_chat_stays_gone(hold: Hold, point: Failpoint, dies: bool) -> None:
     turn = hold(point)
     assert turn.scene.fleet.call("DELETE", turn.scene.path).status == 204
     turn.end(dies=dies)
@@ -179,7 +179,7 @@ def test_a_chat_that_is_deleted_while_it_is_interrupted_stays_gone(hold: Hold, d
 
 @MOSTLY_GOES_ON
 @pytest.mark.parametrize("point", [BEGUN, SETTLING, SETTLED])
-def test_only_a_chat_that_rests_is_archived(hold: Hold, point: CrashPoint, dies: bool) -> None:
+def test_only_a_chat_that_rests_is_archived(hold: Hold, point: Failpoint, dies: bool) -> None:
     turn = hold(point)
     answer = turn.scene.fleet.call("PATCH", turn.scene.path, {"archived": True})
     assert answer.status == (200 if point is SETTLED else 409)
@@ -201,10 +201,10 @@ def test_only_a_chat_that_rests_is_archived(hold: Hold, point: CrashPoint, dies:
     ],
 )
 def test_an_interruption_during_a_recovery_keeps_what_was_said(
-    hold: Hold, ambush: Ambush, point: CrashPoint, dies: bool
+    hold: Hold, ambush: Ambush, point: Failpoint, dies: bool
 ) -> None:
     turn = hold(point)
-    ambush.lay(CrashPoint.RECOVERING, turn.scene.chat_id)
+    ambush.lay(Failpoint.RECOVERING, turn.scene.chat_id)
     turn.end(dies=True)
     sweeping = ambush.wait(turn.scene.fleet)
     assert turn.scene.interrupt() == "interrupting"

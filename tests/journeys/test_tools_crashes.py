@@ -19,10 +19,10 @@ from tests.journeys.tooling import (
     results_of,
     wait_for_lines,
 )
-from workers.crash import CrashPoint
+from workers.failpoints import Failpoint
 
 ON_THE_WAY = [
-    point for point in CrashPoint if point not in (CrashPoint.RETRIED, CrashPoint.RECOVERING)
+    point for point in Failpoint if point not in (Failpoint.RETRIED, Failpoint.RECOVERING)
 ]
 IN_TIME = {**TELL, "timeout_seconds": 0.4, "default_result": "nobody there"}
 
@@ -58,7 +58,7 @@ def _ledger(fleet: Fleet, chat_id: str) -> dict[str, tuple[str, int]]:
 
 @pytest.mark.parametrize("point", ON_THE_WAY)
 def test_a_worker_dies_at_a_named_point(
-    fleet: Fleet, doom: Path, tmp_path: Path, point: CrashPoint
+    fleet: Fleet, doom: Path, tmp_path: Path, point: Failpoint
 ) -> None:
     once, again = tmp_path / "once", tmp_path / "again"
     content = calls(
@@ -92,9 +92,9 @@ def test_a_worker_dies_at_a_named_point(
     assert len({*lines(again)}) == 1
 
 
-@pytest.mark.parametrize("point", [CrashPoint.CLAIMED, CrashPoint.RAN])
+@pytest.mark.parametrize("point", [Failpoint.CLAIMED, Failpoint.RAN])
 def test_a_tool_that_may_run_again_does(
-    fleet: Fleet, doom: Path, tmp_path: Path, point: CrashPoint
+    fleet: Fleet, doom: Path, tmp_path: Path, point: Failpoint
 ) -> None:
     trace = tmp_path / "trace"
     doom.write_text(point)
@@ -102,14 +102,14 @@ def test_a_tool_that_may_run_again_does(
     _wait_for_death(fleet)
     assert _end_of(fleet, chat)["status"] == "finished"
     assert _ledger(fleet, chat["id"]) == {"count_again": ("done", 2)}
-    assert len(lines(trace)) == (1 if point is CrashPoint.CLAIMED else 2)
+    assert len(lines(trace)) == (1 if point is Failpoint.CLAIMED else 2)
     [part] = results_of(fleet, chat["id"])
     assert part["result"] == "counted"
 
 
-@pytest.mark.parametrize("point", [CrashPoint.CLAIMED, CrashPoint.RAN])
+@pytest.mark.parametrize("point", [Failpoint.CLAIMED, Failpoint.RAN])
 def test_a_tool_that_may_not_run_again_does_not(
-    fleet: Fleet, doom: Path, tmp_path: Path, point: CrashPoint
+    fleet: Fleet, doom: Path, tmp_path: Path, point: Failpoint
 ) -> None:
     trace = tmp_path / "trace"
     doom.write_text(point)
@@ -117,7 +117,7 @@ def test_a_tool_that_may_not_run_again_does_not(
     _wait_for_death(fleet)
     assert _end_of(fleet, chat)["status"] == "finished"
     assert _ledger(fleet, chat["id"]) == {"count": ("unknown", 1)}
-    assert len(lines(trace)) == (0 if point is CrashPoint.CLAIMED else 1)
+    assert len(lines(trace)) == (0 if point is Failpoint.CLAIMED else 1)
     [part] = results_of(fleet, chat["id"])
     assert part["result"].startswith("Outcome unknown")
 
@@ -125,13 +125,13 @@ def test_a_tool_that_may_not_run_again_does_not(
 @pytest.mark.parametrize(
     ("point", "effects", "says"),
     [
-        pytest.param(CrashPoint.CLAIMED, 0, "Outcome unknown", marks=pytest.mark.slow),
-        (CrashPoint.RAN, 1, "Outcome unknown"),
-        pytest.param(CrashPoint.RECORDED, 1, "1", marks=pytest.mark.slow),
+        pytest.param(Failpoint.CLAIMED, 0, "Outcome unknown", marks=pytest.mark.slow),
+        (Failpoint.RAN, 1, "Outcome unknown"),
+        pytest.param(Failpoint.RECORDED, 1, "1", marks=pytest.mark.slow),
     ],
 )
 def test_a_tool_run_is_stopped_by_a_person_and_then_its_worker_dies(
-    fleet: Fleet, ambush: Ambush, tmp_path: Path, point: CrashPoint, effects: int, says: str
+    fleet: Fleet, ambush: Ambush, tmp_path: Path, point: Failpoint, effects: int, says: str
 ) -> None:
     trace = tmp_path / "trace"
     chat = fleet.new_chat(script(say("first")))
@@ -154,7 +154,7 @@ def test_a_tool_run_is_stopped_by_a_person_and_then_its_worker_dies(
 
 
 def test_the_model_is_asked_once_though_the_worker_dies(fleet: Fleet, doom: Path) -> None:
-    doom.write_text(CrashPoint.COMMITTED)
+    doom.write_text(Failpoint.COMMITTED)
     chat = fleet.new_chat(calls(call("add", "c1", x=1, y=1)))
     _wait_for_death(fleet)
     turn = _end_of(fleet, chat)

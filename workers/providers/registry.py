@@ -7,13 +7,13 @@ from typing import Final, Protocol
 from shared.config.catalog import ProviderConfig, Unavailable
 from shared.config.dialect import Dialect
 from shared.failures.kinds import ErrorKind, Failure, Preclassified
-from workers.providers.base import Provider
-from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS
+from workers.providers.http.connections import CONNECT_SECONDS, READ_SECONDS
+from workers.providers.protocol import Provider
 
 _ADAPTERS: Final[Mapping[Dialect, str]] = {
-    Dialect.OPENAI_CHAT: "workers.providers.openai_chat",
-    Dialect.ANTHROPIC: "workers.providers.anthropic",
-    Dialect.SCRIPTED: "workers.providers.scripted",
+    Dialect.OPENAI_CHAT: "workers.providers.openai_chat.client",
+    Dialect.ANTHROPIC: "workers.providers.anthropic.client",
+    Dialect.SCRIPTED: "workers.providers.scripted.client",
 }
 """Modules with a `make`. By name: the official clients are 2 of the 3.2 s that a worker imports."""
 

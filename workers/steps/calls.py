@@ -12,8 +12,8 @@ from shared.chats.moves.open_calls import error_result
 from shared.chats.moves.workers.claim_tool import arguments_hash
 from shared.failures.kinds import ErrorKind, Failure
 from shared.tools.schema import BadArguments
-from workers.steps.offer import Offer
-from workers.tools.run import Call
+from workers.steps.prompt.available_tools import AvailableTools
+from workers.tools.call import Call
 
 NO_TOOL: Final = "There is no tool of this name in this chat."
 """What the model reads when it calls a tool that was not offered."""
@@ -52,7 +52,7 @@ class Sorted:
         return [n for n in self.asked if n not in self.dynamic].index(index)
 
 
-def sort_calls(asked: Mapping[int, ToolCallPart], offer: Offer, now: datetime) -> Sorted:
+def sort_calls(asked: Mapping[int, ToolCallPart], offer: AvailableTools, now: datetime) -> Sorted:
     """Sort the calls by who has to answer them; `now` stamps refusals."""
     to_run: list[Call] = []
     dynamic: dict[int, ToolCallPart] = {}
@@ -90,7 +90,7 @@ def find_loop(history: Sequence[PromptRow], asked: Mapping[int, ToolCallPart]) -
     return None
 
 
-def _runnable(index: int, call: ToolCallPart, offer: Offer) -> Call:
+def _runnable(index: int, call: ToolCallPart, offer: AvailableTools) -> Call:
     tool = offer.builtin.get(call.tool_name)
     if tool is None:
         raise BadArguments(NOT_ALLOWED if call.tool_name in offer.registered else NO_TOOL)

@@ -19,9 +19,9 @@ from shared.chats.moves.workers.settle import (
     Rows,
     Stopped,
 )
-from workers.leases import CancelReason
+from workers.leases.registry import CancelReason
 from workers.steps.calls import Sorted, find_loop, sort_calls
-from workers.steps.offer import Offer
+from workers.steps.prompt.available_tools import AvailableTools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def decide(
     return replace(result, ending=ending, partial=stopped)
 
 
-def find_leftover(begun: Begun, offer: Offer, now: datetime) -> Leftover:
+def find_leftover(begun: Begun, offer: AvailableTools, now: datetime) -> Leftover:
     """Return the newest message's calls that are still open, with what the ledger has of them."""
     message_id = begun.waiting[-1].message_id
     waiting = [one for one in begun.waiting if one.message_id == message_id]

@@ -12,19 +12,19 @@ from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.ids import WorkerId
 from shared.config.catalog import Catalog
 from shared.tools.registry import Registry
-from workers.crash import Reached
-from workers.leases import Leases
+from workers.failpoints import Reached
+from workers.leases.registry import Leases
 from workers.loop import LoopThread
-from workers.providers.base import Provider
+from workers.providers.protocol import Provider
 from workers.steps.guard import Patience
 from workers.steps.recorder import StepRecorder
-from workers.steps.settle import Settler
-from workers.steps.timers import Timers
+from workers.steps.settler import Settler
 from workers.streaming.flusher import Flusher
+from workers.timers import Timers
 from workers.tools.deps import ToolDeps
 
 
-class Providers(Protocol):
+class ProviderSource(Protocol):
     """Hands out the provider of a name. Raises `Preclassified` when it can't be used."""
 
     def get(self, name: str) -> Provider:
@@ -42,7 +42,7 @@ class StepDeps:
     leases: Leases
     loop: LoopThread
     flusher: Flusher
-    providers: Providers
+    providers: ProviderSource
     catalog: Catalog
     patience: Patience
     timers: Timers

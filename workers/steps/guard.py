@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from shared.failures.kinds import ErrorKind, Failure, Preclassified
-from workers.steps.timers import Timer, TimerName, Timers
+from workers.timers import Timer, TimerName, Timers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
-from workers.providers.base import Request
+from workers.providers.protocol import Request
 
 
 class Stage(StrEnum):

@@ -22,11 +22,11 @@ from shared.chats.moves.workers.settle import (
 from shared.config.catalog import Model
 from shared.failures.kinds import ErrorKind, Failure
 from workers.failures.classify import classify
-from workers.leases import CancelReason
-from workers.providers import base
-from workers.steps.answer import Answer
-from workers.steps.interrupt import partial_rows
-from workers.steps.stream import Streamed
+from workers.leases.registry import CancelReason
+from workers.providers import protocol
+from workers.steps.answer.collect import CollectedAnswer
+from workers.steps.answer.read_stream import Streamed
+from workers.steps.partial import partial_rows
 
 
 def make_result(
@@ -56,7 +56,7 @@ def _broken(model: Model | None, streamed: Streamed, now: datetime) -> Ending:
     return Stopped()
 
 
-def _complete(begun: Begun, rows: Rows, finish: base.Finish, max_steps: int) -> Ending:
+def _complete(begun: Begun, rows: Rows, finish: protocol.StreamEnd, max_steps: int) -> Ending:
     if not _goes_on(rows, finish.reason):
         return Finish(rows=rows)
     if begun.steps + 1 >= max_steps:
@@ -64,18 +64,18 @@ def _complete(begun: Begun, rows: Rows, finish: base.Finish, max_steps: int) -> 
     return More(rows=rows)
 
 
-def _goes_on(rows: Rows, reason: base.FinishReason) -> bool:
+def _goes_on(rows: Rows, reason: protocol.FinishReason) -> bool:
     match reason:
-        case base.FinishReason.TOOL_CALLS:
+        case protocol.FinishReason.TOOL_CALLS:
             return any(row.role is Role.TOOL for row in rows)
-        case base.FinishReason.PAUSE:
+        case protocol.FinishReason.PAUSE:
             return bool(rows)  # a paused answer is sent back as it is, to be gone on with
         case _:
             return False
 
 
 def _complete_rows(
-    chat: Chat, model: Model, answer: Answer, finish: base.Finish, now: datetime
+    chat: Chat, model: Model, answer: CollectedAnswer, finish: protocol.StreamEnd, now: datetime
 ) -> Rows:
     """Return the answer's row, and one that answers its calls: none is left open."""
     if not any(_says_something(part) for part in answer.parts):

@@ -7,11 +7,11 @@ from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.chats.model.statuses import Move
 from shared.chats.moves.workers.begin import Beginning, Begun, GivenUp, NotDue, NothingToDo, begin
 from shared.db.outage import is_outage
-from workers.crash import CrashPoint
-from workers.leases import Lease
-from workers.steps.conclude import answer, go_on
+from workers.failpoints import Failpoint
+from workers.leases.registry import Lease
 from workers.steps.deps import StepDeps
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
+from workers.steps.pipeline import answer, go_on
 from workers.steps.recorder import Stage
 from workers.steps.title import improve_title
 
@@ -25,12 +25,12 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
     worker_id = deps.worker_id()
     lease = deps.leases.open(chat_id, LeaseId(deps.new_id()))
     try:
-        deps.reached(CrashPoint.BEGINNING)
+        deps.reached(Failpoint.BEGINNING)
         beginning = _begin(deps, lease, worker_id)
         match beginning:
             case Begun():
                 lease.confirmed = True
-                deps.reached(CrashPoint.BEGUN)
+                deps.reached(Failpoint.BEGUN)
                 return _run(deps, lease, beginning)
             case NotDue(remaining_seconds=seconds):
                 return RetryLater(delay_seconds=seconds)

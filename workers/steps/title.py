@@ -15,7 +15,7 @@ from shared.config.catalog import Model
 from shared.failures import backoff
 from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
 from workers.failures.classify import classify
-from workers.providers.base import PromptMessage, Request, TextDelta
+from workers.providers.protocol import PromptMessage, Request, TextDelta
 from workers.steps.deps import StepDeps
 
 LONGEST = 80

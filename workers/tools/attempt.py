@@ -9,11 +9,11 @@ from shared.chats.model.tool_runs import RunKey, RunState
 from shared.chats.moves.open_calls import error_result
 from shared.chats.moves.workers.claim_tool import Known
 from shared.tools.context import ToolContext
-from workers.crash import CrashPoint
+from workers.failpoints import Failpoint
+from workers.tools.call import Call, Run
 from workers.tools.deps import About, StepLedger, ToolDeps
 from workers.tools.invoke import invoke
 from workers.tools.output import Output
-from workers.tools.run import Call, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +29,13 @@ class Attempt:
 
         Raises what the ledger raises.
         """
-        self.deps.reached(CrashPoint.CLAIMING)
+        self.deps.reached(Failpoint.CLAIMING)
         if run.cancellation.cancelled:
             # Without a claim the call can run elsewhere, or is known not to have run.
             run.give_up()
             return None
         claimed = self.ledger.claim(run.call)
-        self.deps.reached(CrashPoint.CLAIMED)
+        self.deps.reached(Failpoint.CLAIMED)
         if isinstance(claimed, Known):
             run.end(claimed.result)
             return claimed.result
@@ -51,9 +51,9 @@ class Attempt:
         fitting = self.deps.recorder.fit(self.about.model, whole)
         if not run.end(fitting):
             return None
-        self.deps.reached(CrashPoint.RAN)
+        self.deps.reached(Failpoint.RAN)
         self._record(run, fitting, RunState.DONE, truncated=fitting is not whole)
-        self.deps.reached(CrashPoint.RECORDED)
+        self.deps.reached(Failpoint.RECORDED)
         return fitting
 
     def seconds(self, call: Call) -> float:

@@ -13,8 +13,8 @@ from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.tool_runs import RunState
 from shared.chats.moves.workers.claim_tool import Claimed, Known
 from shared.tools.recorder import ToolRecorder
-from workers.crash import Reached
-from workers.tools.run import Call
+from workers.failpoints import Reached
+from workers.tools.call import Call
 
 
 class Timer(Protocol):

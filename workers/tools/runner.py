@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from shared.chats.model.errors import ChatNotFound, StaleFence, StepStopped, WorkerDead
 from shared.chats.model.parts import ToolResultPart
 from workers.tools.attempt import Attempt
+from workers.tools.call import Call, Run
 from workers.tools.deps import Timer, ToolDeps
-from workers.tools.run import Call, Run
 from workers.tools.threads import in_thread
 
 _LOST = (StaleFence, ChatNotFound, WorkerDead)

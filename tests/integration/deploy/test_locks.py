@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 PROGRAMS = ("local.__main__", "api.__main__", "api.admin", "workers.main", "shared.db.migrate")
 """Every program that `make run` and `compose.yaml` start."""
 
-ADAPTERS = ("workers.providers.anthropic", "workers.providers.openai_chat")
+ADAPTERS = ("workers.providers.anthropic.client", "workers.providers.openai_chat.client")
 """What a worker loads when it is configured."""
 
 SCRIPT = """

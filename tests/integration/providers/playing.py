@@ -12,10 +12,10 @@ from shared.chats.model.parts import Part
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
 from tests.unit.providers.prompts import prompt
-from workers.providers.anthropic import Anthropic
-from workers.providers.base import Finish, PartDone, Provider, Request, StreamEvent
-from workers.providers.connections import CONNECT_SECONDS, READ_SECONDS
-from workers.providers.openai_chat import OpenAIChat
+from workers.providers.anthropic.client import Anthropic
+from workers.providers.http.connections import CONNECT_SECONDS, READ_SECONDS
+from workers.providers.openai_chat.client import OpenAIChat
+from workers.providers.protocol import PartDone, Provider, Request, StreamEnd, StreamEvent
 
 KEY = "sk-fake-secret"
 
@@ -82,7 +82,7 @@ def parts_of(events: Sequence[StreamEvent]) -> list[Part]:
     return [event.part for event in events if isinstance(event, PartDone)]
 
 
-def finish_of(events: Sequence[StreamEvent]) -> Finish:
+def finish_of(events: Sequence[StreamEvent]) -> StreamEnd:
     last = events[-1]
-    assert isinstance(last, Finish)
+    assert isinstance(last, StreamEnd)
     return last

@@ -25,7 +25,7 @@ from tests.integration.providers.playing import (
 )
 from tests.unit.providers.prompts import prompt, user
 from workers.failures.classify import classify
-from workers.providers.base import FinishReason, PromptMessage
+from workers.providers.protocol import FinishReason, PromptMessage
 
 CALL: JsonValue = {"name": "add", "args": {"x": 1}, "id": "c1"}
 STAMP: dict[str, JsonValue] = {"provider": "p", "dialect": "anthropic"}

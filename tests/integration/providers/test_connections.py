@@ -33,8 +33,8 @@ from tests.integration.providers.playing import (
 )
 from tests.unit.providers.prompts import prompt
 from workers.failures.classify import classify
-from workers.providers.base import Provider, StreamEvent, TextDelta
-from workers.providers.script_steps import Say
+from workers.providers.protocol import Provider, StreamEvent, TextDelta
+from workers.providers.scripted.steps import Say
 
 CLOSED_SECONDS = 0.05
 CALL: JsonValue = {"name": "add", "args": {"x": 1}, "id": "c1"}

@@ -10,7 +10,7 @@ from shared.failures.kinds import StreamTruncated, TransportFailed
 from tests.fakes.process import FakeModels
 from tests.integration.providers.playing import Speaker, collect, opened, parts_of, script
 from tests.unit.providers.prompts import prompt
-from workers.providers.base import Finish, Provider, StreamEvent
+from workers.providers.protocol import Provider, StreamEnd, StreamEvent
 
 STEPS: Sequence[dict[str, JsonValue]] = (
     {"reasoning": "hm"},
@@ -67,7 +67,7 @@ def test_a_stream_cut_anywhere_is_whole_or_a_failure(
     assert len(failures) > size / 2 / STRIDES[close]
     assert answers
     for events in answers:
-        assert isinstance(events[-1], Finish)
+        assert isinstance(events[-1], StreamEnd)
         assert parts_of(events) == parts_of(whole)
         assert events[:-1] == whole[:-1]
     if close != "reset":  # a reset may overtake what was sent before it

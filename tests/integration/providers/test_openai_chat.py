@@ -19,8 +19,8 @@ from tests.integration.providers.playing import (
     script,
 )
 from tests.unit.providers.prompts import prompt, user
-from workers.providers.base import FinishReason, PromptMessage, StreamEvent, ToolSpec
-from workers.providers.openai_chat import OpenAIChat
+from workers.providers.openai_chat.client import OpenAIChat
+from workers.providers.protocol import FinishReason, PromptMessage, StreamEvent, ToolSpec
 
 CALL: JsonValue = {"name": "add", "args": {"x": 1}, "id": "c1"}
 

@@ -13,7 +13,7 @@ from shared.config.dialect import Dialect
 from tests.fakes.process import FakeModels
 from tests.integration.providers.playing import KEY, ask, config, finish_of, parts_of, script
 from tests.unit.providers.prompts import prompt
-from workers.providers.openai_chat import OpenAIChat
+from workers.providers.openai_chat.client import OpenAIChat
 
 Content = tuple[str, str, Sequence[tuple[str, str, str]], str, int]
 

@@ -7,7 +7,7 @@ from shared.broker.dispatcher import Dispatcher
 from shared.broker.wakeup import INTERACTIVE
 from tests.integration.queue.conftest import StartWorker
 from tests.integration.queue.workers import Broker, Script, new_chat
-from workers.process import EX_FORCED
+from workers.process.frame import EX_FORCED
 
 LONG = 600.0
 

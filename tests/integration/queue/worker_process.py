@@ -15,7 +15,7 @@ from shared.broker.celery_app import GUARDED_AMQP, make_app
 from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings, read_settings
-from workers.process import GRACE_SECONDS, work
+from workers.process.frame import GRACE_SECONDS, work
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 
 LONGEST_WAIT_SECONDS = 60

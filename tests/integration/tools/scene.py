@@ -11,9 +11,9 @@ from shared.chats.model.messages import Message
 from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.tools.spec import Tool, tool
 from tests.integration.workers.rig import Rig
-from workers.crash import CrashPoint
-from workers.leases import CancelReason
-from workers.providers.base import Finish, FinishReason, PartDone
+from workers.failpoints import Failpoint
+from workers.leases.registry import CancelReason
+from workers.providers.protocol import FinishReason, PartDone, StreamEnd
 from workers.steps.outcome import Outcome
 
 WAIT_SECONDS: Final = 20.0
@@ -32,10 +32,10 @@ class Scene:
     happened: bool = False
     _lock: Lock = field(default_factory=Lock)
 
-    def play(self, point: CrashPoint, act: Callable[[], object]) -> Outcome:
+    def play(self, point: Failpoint, act: Callable[[], object]) -> Outcome:
         """Take the step; at the point, once, `act` happens."""
 
-        def reached(at: CrashPoint) -> None:
+        def reached(at: Failpoint) -> None:
             with self._lock:
                 if at is not point or self.happened:
                     return
@@ -56,7 +56,7 @@ class Scene:
         if self.asks:
             call = ToolCallPart(tool_call_id="d2", tool_name=ASK.name, args={})
             rig.on_loop(rig.puppet.say(PartDone(2, call)))
-        rig.on_loop(rig.puppet.say(Finish(reason=FinishReason.TOOL_CALLS)))
+        rig.on_loop(rig.puppet.say(StreamEnd(reason=FinishReason.TOOL_CALLS)))
         rig.on_loop(_end(rig))
         outcome = step.result(WAIT_SECONDS)
         assert self.happened

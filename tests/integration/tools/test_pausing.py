@@ -16,11 +16,11 @@ from shared.chats.moves.workers.recover import recover_running
 from tests.chats import said
 from tests.integration.tools.scene import Scene, open_scene
 from tests.integration.workers.rig import Rig
-from workers.crash import CrashPoint
-from workers.leases import CancelReason
+from workers.failpoints import Failpoint
+from workers.leases.registry import CancelReason
 from workers.steps.outcome import Settled, Stale
 
-POINTS = (CrashPoint.RECORDED, CrashPoint.PAUSING, CrashPoint.PAUSED)
+POINTS = (Failpoint.RECORDED, Failpoint.PAUSING, Failpoint.PAUSED)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def _check_waits(scene: Scene) -> None:
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("send_too", [False, True], ids=["interrupt", "send"])
 def test_a_stopped_turn_answers_the_client_s_call_too(
-    scene: Scene, point: CrashPoint, send_too: bool
+    scene: Scene, point: Failpoint, send_too: bool
 ) -> None:
     machine = scene.rig.bench.machine
 
@@ -59,7 +59,7 @@ def test_a_stopped_turn_answers_the_client_s_call_too(
     assert (chat.pending_calls, chat.requires_action_deadline_at) == ((), None)
     assert scene.rig.bench.turn(scene.chat_id, scene.turn_id).status is TurnStatus.INTERRUPTED
     # A client that was asked may have run it.
-    expected = NOT_ANSWERED if point is CrashPoint.PAUSED else NOT_RUN
+    expected = NOT_ANSWERED if point is Failpoint.PAUSED else NOT_RUN
     assert scene.results()["d2"].result == expected
     before = [row for row in scene.history() if row.turn_id == scene.turn_id]
     assert open_calls(before) == []
@@ -67,7 +67,7 @@ def test_a_stopped_turn_answers_the_client_s_call_too(
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_an_edit_leaves_nothing_to_wait_for(scene: Scene, point: CrashPoint) -> None:
+def test_an_edit_leaves_nothing_to_wait_for(scene: Scene, point: Failpoint) -> None:
     machine = scene.rig.bench.machine
     [first] = scene.history()
 
@@ -77,7 +77,7 @@ def test_an_edit_leaves_nothing_to_wait_for(scene: Scene, point: CrashPoint) -> 
         )
         scene.hint(CancelReason.FENCED)
 
-    outcome = Settled() if point is CrashPoint.PAUSED else Stale()
+    outcome = Settled() if point is Failpoint.PAUSED else Stale()
     assert scene.play(point, act) == outcome
     chat = scene.rig.bench.chat(scene.chat_id)
     assert (chat.status, chat.pending_calls) == (Status.PENDING, ())
@@ -86,14 +86,14 @@ def test_an_edit_leaves_nothing_to_wait_for(scene: Scene, point: CrashPoint) -> 
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_deleted_chat_waits_for_nobody(scene: Scene, point: CrashPoint) -> None:
-    outcome = Settled() if point is CrashPoint.PAUSED else Stale()
+def test_a_deleted_chat_waits_for_nobody(scene: Scene, point: Failpoint) -> None:
+    outcome = Settled() if point is Failpoint.PAUSED else Stale()
     machine = scene.rig.bench.machine
     assert scene.play(point, lambda: machine.delete(scene.chat_id)) == outcome
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_drained_worker_leaves_a_chat_that_waits(scene: Scene, point: CrashPoint) -> None:
+def test_a_drained_worker_leaves_a_chat_that_waits(scene: Scene, point: Failpoint) -> None:
     assert scene.play(point, lambda: scene.hint(CancelReason.DRAIN)) == Settled()
     if scene.rig.bench.chat(scene.chat_id).status is Status.PENDING:
         # One of the two calls was not claimed any more.
@@ -101,8 +101,8 @@ def test_a_drained_worker_leaves_a_chat_that_waits(scene: Scene, point: CrashPoi
     _check_waits(scene)
 
 
-@pytest.mark.parametrize("point", [CrashPoint.RECORDED, CrashPoint.PAUSING])
-def test_another_worker_waits_in_place_of_a_lost_one(scene: Scene, point: CrashPoint) -> None:
+@pytest.mark.parametrize("point", [Failpoint.RECORDED, Failpoint.PAUSING])
+def test_another_worker_waits_in_place_of_a_lost_one(scene: Scene, point: Failpoint) -> None:
     bench = scene.rig.bench
 
     def act() -> None:

@@ -20,19 +20,19 @@ from shared.chats.reads.chats import find_chat
 from tests.chats import said
 from tests.integration.tools.scene import Scene, open_scene
 from tests.integration.workers.rig import Rig
-from workers.crash import CrashPoint
-from workers.leases import CancelReason
+from workers.failpoints import Failpoint
+from workers.leases.registry import CancelReason
 from workers.steps.outcome import Settled, Stale
 from workers.steps.recorder import Stage
 
 POINTS: Final = (
-    CrashPoint.ANSWERED,
-    CrashPoint.COMMITTED,
-    CrashPoint.CLAIMING,
-    CrashPoint.CLAIMED,
-    CrashPoint.RAN,
-    CrashPoint.RECORDED,
-    CrashPoint.SETTLING,
+    Failpoint.ANSWERED,
+    Failpoint.COMMITTED,
+    Failpoint.CLAIMING,
+    Failpoint.CLAIMED,
+    Failpoint.RAN,
+    Failpoint.RECORDED,
+    Failpoint.SETTLING,
 )
 """All but those after the end of the step, and those of deadlines."""
 
@@ -44,7 +44,7 @@ def scene(rig: Rig) -> Scene:
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 @pytest.mark.parametrize("point", POINTS)
-def test_an_interruption_keeps_what_is_there(scene: Scene, point: CrashPoint, told: bool) -> None:
+def test_an_interruption_keeps_what_is_there(scene: Scene, point: Failpoint, told: bool) -> None:
     bench = scene.rig.bench
 
     def act() -> None:
@@ -64,7 +64,7 @@ def test_an_interruption_keeps_what_is_there(scene: Scene, point: CrashPoint, to
 @pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_message_that_interrupts_stands_behind_the_results(
-    scene: Scene, point: CrashPoint, told: bool
+    scene: Scene, point: Failpoint, told: bool
 ) -> None:
     bench = scene.rig.bench
 
@@ -86,7 +86,7 @@ def test_a_message_that_interrupts_stands_behind_the_results(
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 @pytest.mark.parametrize("point", POINTS)
-def test_an_edit_leaves_nothing_of_it(scene: Scene, point: CrashPoint, told: bool) -> None:
+def test_an_edit_leaves_nothing_of_it(scene: Scene, point: Failpoint, told: bool) -> None:
     bench = scene.rig.bench
     [first] = scene.history()
 
@@ -105,7 +105,7 @@ def test_an_edit_leaves_nothing_of_it(scene: Scene, point: CrashPoint, told: boo
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_chat_that_is_deleted_is_gone_with_its_ledger(scene: Scene, point: CrashPoint) -> None:
+def test_a_chat_that_is_deleted_is_gone_with_its_ledger(scene: Scene, point: Failpoint) -> None:
     bench = scene.rig.bench
     assert scene.play(point, lambda: bench.machine.delete(scene.chat_id)) == Stale()
     with bench.engine.connect() as connection:
@@ -116,7 +116,7 @@ def test_a_chat_that_is_deleted_is_gone_with_its_ledger(scene: Scene, point: Cra
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_drained_worker_gives_back_what_it_has_not_done(scene: Scene, point: CrashPoint) -> None:
+def test_a_drained_worker_gives_back_what_it_has_not_done(scene: Scene, point: Failpoint) -> None:
     bench = scene.rig.bench
     assert scene.play(point, lambda: scene.hint(CancelReason.DRAIN)) == Settled()
     chat = bench.chat(scene.chat_id)
@@ -125,7 +125,7 @@ def test_a_drained_worker_gives_back_what_it_has_not_done(scene: Scene, point: C
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_step_that_was_taken_away_is_finished_by_another(scene: Scene, point: CrashPoint) -> None:
+def test_a_step_that_was_taken_away_is_finished_by_another(scene: Scene, point: Failpoint) -> None:
     bench = scene.rig.bench
 
     def act() -> None:
@@ -136,7 +136,7 @@ def test_a_step_that_was_taken_away_is_finished_by_another(scene: Scene, point: 
 
     assert scene.play(point, act) == Stale()
     assert bench.chat(scene.chat_id).losses == 1
-    if point is CrashPoint.ANSWERED:
+    if point is Failpoint.ANSWERED:
         # Nothing stands in the history: the model is asked again, and no tool has run.
         assert (len(scene.history()), scene.effects) == (1, [])
         return
@@ -144,7 +144,7 @@ def test_a_step_that_was_taken_away_is_finished_by_another(scene: Scene, point: 
 
 
 def test_the_stages_of_a_step_with_tools_are_all_there(scene: Scene) -> None:
-    assert scene.play(CrashPoint.SETTLED, lambda: None) == Settled()
+    assert scene.play(Failpoint.SETTLED, lambda: None) == Settled()
     assert scene.rig.notes.stages == [
         Stage.BEGIN,
         Stage.QUEUE,

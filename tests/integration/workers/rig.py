@@ -26,18 +26,18 @@ from shared.tools.registry import load_tools
 from tests.chats import Bench, open_bench
 from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import Puppet, StillTimers
-from workers.crash import pass_by
-from workers.leases import Leases
+from workers.failpoints import pass_by
+from workers.leases.registry import Leases
 from workers.loop import LoopThread
-from workers.providers.base import Request
+from workers.providers.protocol import Request
 from workers.steps.deps import StepDeps
 from workers.steps.guard import Patience
 from workers.steps.outcome import Outcome
 from workers.steps.recorder import Stage
 from workers.steps.run import run_step
-from workers.steps.settle import Settler
-from workers.steps.timers import TimerName
+from workers.steps.settler import Settler
 from workers.streaming.flusher import Flusher
+from workers.timers import TimerName
 from workers.tools.deps import ToolDeps
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import worker_channel
 from shared.events.publisher import Publisher
 from shared.redis.connection import open_async_redis, open_redis
-from workers.cancels import CancelListener
-from workers.leases import CancelReason, Lease, Leases
+from workers.leases.cancel_listener import CancelListener
+from workers.leases.registry import CancelReason, Lease, Leases
 
 SECONDS = 20.0
 ME, ANOTHER = WorkerId(uuid7()), WorkerId(uuid7())

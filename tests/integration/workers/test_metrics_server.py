@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
 from local.ports import random_free
-from workers.metrics_server import MetricsServer
+from workers.process.metrics_server import MetricsServer
 
 HOST = "127.0.0.1"
 

@@ -23,7 +23,7 @@ from shared.events.wire import ENTRY_FIELD, encode_entry
 from shared.redis.connection import open_redis
 from tests.chats import Bench, open_bench, register_worker
 from tests.integration.workers.watch import Watch
-from workers.recovery import Recovery
+from workers.recovery.recovery import Recovery
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from shared.chats.moves.workers.settle import Finish
 from tests.chats import Bench, open_bench
 from tests.integration.workers.watch import PERIOD_SECONDS, Watch, open_watch, worker_row
 from tests.statements import before_each_statement
-from workers.leases import CancelReason, Lease
+from workers.leases.registry import CancelReason, Lease
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated
 from tests.chats import PASSING, register_worker
 from tests.integration.workers.rig import MODEL, Rig
 from tests.statements import before_each_statement
-from workers.leases import CancelReason
-from workers.providers.base import Finish, FinishReason, TextDelta
+from workers.leases.registry import CancelReason
+from workers.providers.protocol import FinishReason, StreamEnd, TextDelta
 from workers.steps.outcome import RetryLater, Settled, Stale
 from workers.steps.recorder import Stage
 
-FINISH = Finish(reason=FinishReason.STOP, usage=Usage(input_tokens=4, output_tokens=2))
+FINISH = StreamEnd(reason=FinishReason.STOP, usage=Usage(input_tokens=4, output_tokens=2))
 HELLO = TextDelta(0, "hello there")
 SAID = (TextPart(text="hello there"),)
 FIRST = Episode(history_version=1, attempt=1)

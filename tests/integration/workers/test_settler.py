@@ -18,7 +18,7 @@ from shared.chats.moves.workers.begin import Begun
 from shared.chats.moves.workers.settle import Ending, Failed, Finish, More, Result
 from tests.chats import PASSING, Bench, answer, open_bench
 from tests.statements import before_each_statement
-from workers.steps.settle import Settler
+from workers.steps.settler import Settler
 
 
 @dataclass(slots=True)

@@ -12,12 +12,12 @@ from shared.chats.model.ids import WorkerId
 from shared.metrics.metrics import Metrics
 from shared.tools.recorder import ToolRecorder
 from tests.chats import Bench
-from workers.crash import pass_by
-from workers.leases import Leases
+from workers.failpoints import pass_by
+from workers.leases.registry import Leases
+from workers.leases.renewal import Me, Renewal
 from workers.loop import LoopThread
-from workers.recovery import Recovery
-from workers.renewal import Me, Renewal
-from workers.sweep import Sweeper
+from workers.recovery.recovery import Recovery
+from workers.recovery.sweeper import Sweeper
 
 NEVER_SECONDS = 3600.0
 PERIOD_SECONDS = 2.0

@@ -7,10 +7,10 @@ from shared.chats.model.parts import FilePart
 from shared.config.dialect import Dialect
 from shared.config.media import matches, takes
 from tests.unit.providers.prompts import prompt
-from workers.providers.anthropic_prompt import message_body
-from workers.providers.base import PromptMessage
-from workers.providers.failures import Origin
-from workers.providers.openai_chat_prompt import chat_body
+from workers.providers.anthropic.prompt import message_body
+from workers.providers.http.error_mapping import Origin
+from workers.providers.openai_chat.prompt import chat_body
+from workers.providers.protocol import PromptMessage
 
 KINDS = (
     "image/png image/jpeg image/gif image/webp image/tiff IMAGE/PNG application/pdf Application/PDF"

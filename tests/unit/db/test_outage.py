@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.problems import ProblemCode, problem_of
 from shared.db.outage import is_outage
-from workers.steps.settle import Settler
+from workers.steps.settler import Settler
 
 
 def _state(code: str) -> DBAPIError:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import TextPart
 from shared.jsonvalue import JsonValue
-from workers.providers.base import PromptMessage, Request
+from workers.providers.protocol import PromptMessage, Request
 
 
 def said(role: Role, text: str) -> PromptMessage:

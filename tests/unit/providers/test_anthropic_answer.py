@@ -17,18 +17,18 @@ from shared.chats.model.parts import (
 )
 from shared.failures.kinds import ProviderError, TransportFailed
 from tests.fakes.anthropic_server import sse
-from workers.providers.anthropic_answer import AnthropicAnswer
-from workers.providers.base import (
+from workers.providers.anthropic.answer import AnthropicAnswer
+from workers.providers.http.error_mapping import Origin
+from workers.providers.http.sse_decoder import SseDecoder, SseEvent
+from workers.providers.protocol import (
     CallDelta,
-    Finish,
     FinishReason,
     PartDone,
     ReasoningDelta,
+    StreamEnd,
     StreamEvent,
     TextDelta,
 )
-from workers.providers.failures import Origin
-from workers.providers.sse import SseDecoder, SseEvent
 
 ORIGIN = Origin(provider="p", dialect="anthropic")
 STAMP: Mapping[str, JsonValue] = {"provider": "p", "dialect": "anthropic"}
@@ -52,7 +52,7 @@ def stop(index: int = 0) -> bytes:
     return sse("content_block_stop", index=index)
 
 
-def play(*raw: bytes) -> tuple[list[StreamEvent], Finish]:
+def play(*raw: bytes) -> tuple[list[StreamEvent], StreamEnd]:
     made, decoder = answer(), SseDecoder()
     events: list[StreamEvent] = []
     for piece in (*raw, sse("message_stop")):

@@ -21,11 +21,11 @@ from shared.chats.model.parts import (
 from shared.chats.store.codec import dump, load_part
 from tests.fakes.anthropic_server import sse
 from tests.unit.providers.prompts import assistant, prompt, said, user
-from workers.providers.anthropic_answer import AnthropicAnswer
-from workers.providers.anthropic_prompt import message_body
-from workers.providers.base import PartDone, PromptMessage, Request, ToolSpec
-from workers.providers.failures import Origin
-from workers.providers.sse import SseDecoder
+from workers.providers.anthropic.answer import AnthropicAnswer
+from workers.providers.anthropic.prompt import message_body
+from workers.providers.http.error_mapping import Origin
+from workers.providers.http.sse_decoder import SseDecoder
+from workers.providers.protocol import PartDone, PromptMessage, Request, ToolSpec
 
 ORIGIN = Origin(provider="p", dialect="anthropic")
 MARK: Mapping[str, JsonValue] = {"type": "ephemeral"}

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.chats.model.messages import Role
-from workers.providers.cache_marks import cache_marks
+from workers.providers.anthropic.cache_marks import cache_marks
 
 S, U, A, T = Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.TOOL
 

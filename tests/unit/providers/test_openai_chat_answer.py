@@ -9,17 +9,17 @@ from pydantic import JsonValue
 from shared.chats.model.messages import Usage
 from shared.chats.model.parts import Part, ReasoningPart, SourcePart, TextPart, ToolCallPart
 from shared.failures.kinds import ProviderError, TransportFailed
-from workers.providers.base import (
+from workers.providers.http.error_mapping import Origin
+from workers.providers.http.sse_decoder import SseEvent
+from workers.providers.openai_chat.answer import ChatAnswer
+from workers.providers.protocol import (
     CallDelta,
-    Finish,
     FinishReason,
     PartDone,
+    StreamEnd,
     StreamEvent,
     TextDelta,
 )
-from workers.providers.failures import Origin
-from workers.providers.openai_chat_answer import ChatAnswer
-from workers.providers.sse import SseEvent
 
 ORIGIN = Origin(provider="p", dialect="openai-chat")
 STAMP: Mapping[str, JsonValue] = {"provider": "p", "dialect": "openai-chat"}
@@ -57,7 +57,7 @@ def call(name: str | None = None, args: JsonValue = None, **rest: JsonValue) -> 
     return {"function": function, **rest}
 
 
-def play(*chunks: Json) -> tuple[list[StreamEvent], Finish]:
+def play(*chunks: Json) -> tuple[list[StreamEvent], StreamEnd]:
     chat = answer()
     events = [event for chunk in chunks for event in take(chat, chunk)]
     assert chat.complete

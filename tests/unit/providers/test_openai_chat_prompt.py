@@ -18,9 +18,9 @@ from shared.chats.model.parts import (
     ToolResultPart,
 )
 from tests.unit.providers.prompts import prompt, said, user
-from workers.providers.base import PromptMessage
-from workers.providers.failures import Origin
-from workers.providers.openai_chat_prompt import chat_body
+from workers.providers.http.error_mapping import Origin
+from workers.providers.openai_chat.prompt import chat_body
+from workers.providers.protocol import PromptMessage
 
 ORIGIN = Origin(provider="p", dialect="openai-chat")
 MINE: Mapping[str, JsonValue] = {"provider": "p", "dialect": "openai-chat"}

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from shared.config.catalog import ProviderConfig
 from shared.config.dialect import Dialect
 from shared.failures.kinds import ErrorKind, Preclassified
-from workers.providers.anthropic import Anthropic
-from workers.providers.openai_chat import OpenAIChat
+from workers.providers.anthropic.client import Anthropic
+from workers.providers.openai_chat.client import OpenAIChat
 from workers.providers.registry import Providers
-from workers.providers.scripted import Scripted
+from workers.providers.scripted.client import Scripted
 
 KEY = SecretStr("sk-test")
 

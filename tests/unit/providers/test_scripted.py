@@ -11,18 +11,18 @@ from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart, Tool
 from shared.failures.kinds import ErrorKind, Preclassified, ProviderError, StreamTruncated
 from shared.jsonvalue import JsonValue
 from tests.unit.providers.prompts import assistant, prompt
-from workers.providers.base import (
+from workers.providers.protocol import (
     CallDelta,
-    Finish,
     FinishReason,
     PartDone,
     PromptMessage,
     ReasoningDelta,
     Request,
+    StreamEnd,
     StreamEvent,
     TextDelta,
 )
-from workers.providers.scripted import Scripted
+from workers.providers.scripted.client import Scripted
 
 
 class Naps:
@@ -52,9 +52,9 @@ def text_of(events: list[StreamEvent]) -> str:
     return "".join(part.text for part in parts if isinstance(part, TextPart))
 
 
-def finish_of(events: list[StreamEvent]) -> Finish:
+def finish_of(events: list[StreamEvent]) -> StreamEnd:
     last = events[-1]
-    assert isinstance(last, Finish)
+    assert isinstance(last, StreamEnd)
     return last
 
 
@@ -80,7 +80,7 @@ def test_text_reasoning_and_a_call_are_played_in_order() -> None:
         CallDelta(2, "c1", "add", '{"x"'),
         CallDelta(2, "c1", "add", ":1}"),
         PartDone(2, ToolCallPart(tool_call_id="c1", tool_name="add", args={"x": 1})),
-        Finish(
+        StreamEnd(
             reason=FinishReason.TOOL_CALLS,
             usage=Usage(input_tokens=5, output_tokens=7, cache_read_tokens=2),
         ),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.providers.sse import SseDecoder, SseError, SseEvent
+from workers.providers.http.sse_decoder import SseDecoder, SseError, SseEvent
 
 
 def decode(*chunks: bytes, max_event_bytes: int = 1000) -> list[tuple[str, str]]:

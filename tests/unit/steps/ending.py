@@ -12,10 +12,10 @@ from shared.chats.model.statuses import Status
 from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
 from tests.chats import new_chat
-from workers.leases import CancelReason
-from workers.providers.base import Finish, FinishReason, PartDone
-from workers.steps.answer import Answer
-from workers.steps.stream import ProviderFailure, Streamed
+from workers.leases.registry import CancelReason
+from workers.providers.protocol import FinishReason, PartDone, StreamEnd
+from workers.steps.answer.collect import CollectedAnswer
+from workers.steps.answer.read_stream import ProviderFailure, Streamed
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MODEL = Model(name="fast", provider="p", upstream_model="up", context_limit=1000)
@@ -49,7 +49,7 @@ def finished(
 ) -> Streamed:
     """A stream whose terminal event was seen."""
     streamed = broken(*parts, stopped=stopped)
-    streamed.answer.add(Finish(reason=reason, usage=usage, response_id=response_id))
+    streamed.answer.add(StreamEnd(reason=reason, usage=usage, response_id=response_id))
     return streamed
 
 
@@ -57,7 +57,7 @@ def broken(
     *parts: Part, error: ProviderFailure | None = None, stopped: CancelReason | None = None
 ) -> Streamed:
     """A stream that ended before its terminal event."""
-    answer = Answer()
+    answer = CollectedAnswer()
     for index, part in enumerate(parts):
         answer.add(PartDone(index, part))
     return Streamed(

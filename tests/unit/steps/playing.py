@@ -9,13 +9,13 @@ from uuid_utils.compat import uuid7
 from shared.chats.model.ids import ChatId, LeaseId
 from shared.chats.model.lease import Episode
 from tests.unit.steps.ending import NOW
-from workers.leases import Lease
-from workers.providers.base import PromptMessage, Request, StreamEvent
+from workers.leases.registry import Lease
+from workers.providers.protocol import PromptMessage, Request, StreamEvent
+from workers.steps.answer.read_stream import Streamed, stream_answer
 from workers.steps.guard import Guard, Patience
-from workers.steps.stream import Streamed, stream_answer
-from workers.steps.timers import TimerName
 from workers.streaming.episode import Cap
 from workers.streaming.writer import EpisodeWriter
+from workers.timers import TimerName
 
 REQUEST = Request(model="m", provider="p", upstream_model="u", messages=tuple[PromptMessage, ...]())
 

@@ -4,20 +4,20 @@ import pytest
 
 from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
 from shared.jsonvalue import JsonValue
-from workers.providers.base import (
+from workers.providers.protocol import (
     CallDelta,
-    Finish,
     FinishReason,
     PartDone,
     ReasoningDelta,
+    StreamEnd,
     StreamEvent,
     TextDelta,
 )
-from workers.steps.answer import Answer
+from workers.steps.answer.collect import CollectedAnswer
 
 
-def _answer(*events: StreamEvent) -> Answer:
-    answer = Answer()
+def _answer(*events: StreamEvent) -> CollectedAnswer:
+    answer = CollectedAnswer()
     for event in events:
         answer.add(event)
     return answer
@@ -57,5 +57,5 @@ def test_arguments_that_are_no_json_stay_what_they_are(raw: str, args: JsonValue
 
 
 def test_the_terminal_event_is_remembered() -> None:
-    finish = Finish(reason=FinishReason.STOP)
+    finish = StreamEnd(reason=FinishReason.STOP)
     assert _answer(TextDelta(0, "It is"), finish).finish is finish

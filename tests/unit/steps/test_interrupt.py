@@ -15,7 +15,7 @@ from shared.chats.model.parts import (
     ToolResultPart,
 )
 from shared.chats.moves.open_calls import NOT_RUN
-from workers.steps.interrupt import partial_rows
+from workers.steps.partial import partial_rows
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TURN = TurnId(uuid7())

@@ -21,9 +21,9 @@ from shared.chats.model.parts import (
 )
 from shared.config.catalog import Model
 from shared.jsonvalue import JsonObject
-from workers.providers.base import PromptMessage, ToolSpec
-from workers.steps.pairing import NO_RESULT
-from workers.steps.prepare import prepare, sound_schema
+from workers.providers.protocol import PromptMessage, ToolSpec
+from workers.steps.prompt.build import prepare, sound_schema
+from workers.steps.prompt.pairing import NO_RESULT
 
 MODEL = Model(
     name="m",

@@ -18,10 +18,10 @@ from shared.failures.kinds import (
     TransportFailed,
 )
 from tests.unit.steps.ending import MODEL, NOW, begun, broken, finished
-from workers.leases import CancelReason
-from workers.providers.base import FinishReason
+from workers.leases.registry import CancelReason
+from workers.providers.protocol import FinishReason
+from workers.steps.answer.read_stream import ProviderFailure, Streamed
 from workers.steps.result import make_result
-from workers.steps.stream import ProviderFailure, Streamed
 
 SAID = TextPart(text="said")
 CALL = ToolCallPart(tool_call_id="c", tool_name="look", args={})

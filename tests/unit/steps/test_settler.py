@@ -16,7 +16,7 @@ from shared.chats.model.statuses import Move
 from shared.chats.moves.workers.settle import Finish, Result, Settlement
 from tests.chats import new_chat
 from tests.unit.steps.ending import begun
-from workers.steps.settle import Settler
+from workers.steps.settler import Settler
 
 BEGUN = begun()
 RESULT = Result(ending=Finish(rows=()))

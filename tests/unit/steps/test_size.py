@@ -18,8 +18,8 @@ from shared.chats.model.parts import (
     ToolResultPart,
 )
 from shared.jsonvalue import JsonValue
-from workers.providers.base import PromptMessage, Request
-from workers.steps.size import part_size, prompt_size
+from workers.providers.protocol import PromptMessage, Request
+from workers.steps.prompt.size import part_size, prompt_size
 
 CASES: Final = Path(__file__).parents[2] / "cases" / "aux_cases.json"
 # The file's shape is told by the cases themselves.

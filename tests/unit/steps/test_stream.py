@@ -17,12 +17,12 @@ from shared.failures.kinds import (
     TransportFailed,
 )
 from tests.unit.steps.playing import Playing
-from workers.leases import CancelReason, Lease
-from workers.providers.base import Finish, FinishReason, PartDone, ReasoningDelta, TextDelta
-from workers.steps.stream import ProviderFailure, Streamed
-from workers.steps.timers import TimerName
+from workers.leases.registry import CancelReason, Lease
+from workers.providers.protocol import FinishReason, PartDone, ReasoningDelta, StreamEnd, TextDelta
+from workers.steps.answer.read_stream import ProviderFailure, Streamed
+from workers.timers import TimerName
 
-FINISH = Finish(reason=FinishReason.STOP)
+FINISH = StreamEnd(reason=FinishReason.STOP)
 HELLO = TextDelta(0, "hello")
 SAID = (TextPart(text="hello"),)
 SIGNED = ReasoningPart(text="", provider_metadata={"signature": "s"})

@@ -20,11 +20,11 @@ from shared.tools.recorder import ToolRecorder
 from shared.tools.spec import Tool, tool
 from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import StillTimers
-from workers.crash import Reached, pass_by
-from workers.steps.timers import TimerName
+from workers.failpoints import Reached, pass_by
+from workers.timers import TimerName
 from workers.tools.attempt import Attempt
+from workers.tools.call import Call
 from workers.tools.deps import About, ToolDeps
-from workers.tools.run import Call
 from workers.tools.runner import Ran, Runner
 
 LIMIT_SECONDS = 120.0

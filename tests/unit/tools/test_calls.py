@@ -19,13 +19,13 @@ from shared.tools.clock import current_time
 from shared.tools.spec import tool
 from tests.chats import new_chat
 from tests.unit.steps.ending import NOW, begun
-from workers.leases import CancelReason
-from workers.providers.base import CallDelta, PartDone, PromptMessage
-from workers.steps.answer import Answer
+from workers.leases.registry import CancelReason
+from workers.providers.protocol import CallDelta, PartDone, PromptMessage
+from workers.steps.answer.collect import CollectedAnswer
 from workers.steps.calls import NO_OBJECT, NO_TOOL, NOT_ALLOWED, Sorted, find_loop, sort_calls
 from workers.steps.decide import after_tools, decide, find_leftover, local_calls
-from workers.steps.gathering import gather
-from workers.steps.offer import Offer, offer_of
+from workers.steps.prompt.available_tools import AvailableTools, available_tools
+from workers.steps.prompt.gathering import gather
 
 ASK = DynamicTool(name="ask", description="Ask.", input_schema={"type": "object"})
 
@@ -44,11 +44,11 @@ def _call(name: str, id_: str = "c", args: JsonValue = None) -> ToolCallPart:
     return ToolCallPart(tool_call_id=id_, tool_name=name, args=given)
 
 
-def _offer(**changes: object) -> Offer:
-    return offer_of(REGISTRY, new_chat(dynamic_tools=(ASK,), **changes))
+def _offer(**changes: object) -> AvailableTools:
+    return available_tools(REGISTRY, new_chat(dynamic_tools=(ASK,), **changes))
 
 
-def _sorted(*calls: ToolCallPart, offer: Offer | None = None) -> Sorted:
+def _sorted(*calls: ToolCallPart, offer: AvailableTools | None = None) -> Sorted:
     return sort_calls(dict(enumerate(calls)), offer or _offer(), NOW)
 
 
@@ -65,7 +65,7 @@ def test_a_chat_names_the_built_in_tools_that_it_wants(
 
 def test_a_client_s_tool_hides_a_built_in_one_that_came_later() -> None:
     own = replace(ASK, name="add")
-    offer = offer_of(REGISTRY, new_chat(dynamic_tools=(own,)))
+    offer = available_tools(REGISTRY, new_chat(dynamic_tools=(own,)))
     assert [spec.name for spec in offer.specs()] == ["current_time", "add"]
     assert _sorted(_call("add"), offer=offer).to_run == ()
 
@@ -289,7 +289,7 @@ def test_results_go_to_the_model_together_in_call_order() -> None:
 
 
 def test_an_id_that_stands_twice_is_told_apart_without_the_provider_s_own_words() -> None:
-    answer = Answer()
+    answer = CollectedAnswer()
     call = replace(_call("add", "c"), provider_metadata={"p": 1})
     from_provider = replace(call, provider_executed=True)
     for index, part in enumerate((call, from_provider, call, call)):
@@ -303,7 +303,7 @@ def test_an_id_that_stands_twice_is_told_apart_without_the_provider_s_own_words(
 
 
 def test_a_call_that_broke_off_says_when_it_came() -> None:
-    answer = Answer()
+    answer = CollectedAnswer()
     answer.add(CallDelta(0, "c", "add", '{"x": ', created_at=NOW))
     answer.add(CallDelta(0, "c", "add", "1"))
     [part] = answer.parts

@@ -23,7 +23,7 @@ from tests.unit.tools.running import (
     call_of,
     until,
 )
-from workers.steps.timers import TimerName
+from workers.timers import TimerName
 from workers.tools.runner import Runner
 
 

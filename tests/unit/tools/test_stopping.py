@@ -16,8 +16,8 @@ from tests.unit.tools.running import (
     call_of,
     until,
 )
-from workers.crash import CrashPoint
-from workers.steps.timers import TimerName
+from workers.failpoints import Failpoint
+from workers.timers import TimerName
 from workers.tools.runner import Runner
 
 
@@ -135,8 +135,8 @@ def test_a_call_whose_claim_outlasts_its_step_is_not_run() -> None:
     stage = Stage()
     stage.ledger.claiming = go
 
-    def reached(point: CrashPoint) -> None:
-        if point is CrashPoint.CLAIMING:
+    def reached(point: Failpoint) -> None:
+        if point is Failpoint.CLAIMING:
             claiming.set()
 
     stage.reached = reached
@@ -162,8 +162,8 @@ def test_a_call_whose_claim_outlasts_its_step_is_not_run() -> None:
 def test_a_call_whose_thread_comes_after_the_stop_is_not_claimed() -> None:
     claiming, go = Event(), Event()
 
-    def reached(point: CrashPoint) -> None:
-        if point is CrashPoint.CLAIMING:
+    def reached(point: Failpoint) -> None:
+        if point is Failpoint.CLAIMING:
             claiming.set()
             assert go.wait(WAIT_SECONDS)
 

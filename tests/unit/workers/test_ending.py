@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 from structlog.testing import capture_logs
 
-from workers.ending import Ending
+from workers.shutdown import Shutdown
 
 NEVER = 600.0
 SOON_SECONDS = 5.0
@@ -41,8 +41,8 @@ def started(
     drain_seconds: float = NEVER,
     grace_seconds: float = NEVER,
     drain: Callable[[], None] | None = None,
-) -> Generator[Ending, None, None]:
-    ending = Ending(
+) -> Generator[Shutdown, None, None]:
+    ending = Shutdown(
         drain=drain or noted.of("drain"),
         force=noted.of("force"),
         drain_seconds=drain_seconds,
@@ -66,9 +66,9 @@ def test_being_asked_wakes_the_worker(noted: Noted) -> None:
     assert noted.is_empty
 
 
-@pytest.mark.parametrize("begun", [Ending.ask, Ending.begin])
+@pytest.mark.parametrize("begun", [Shutdown.ask, Shutdown.begin])
 def test_what_runs_after_the_drain_time_is_drained(
-    noted: Noted, begun: Callable[[Ending], None]
+    noted: Noted, begun: Callable[[Shutdown], None]
 ) -> None:
     with started(noted, drain_seconds=0.0) as ending:
         begun(ending)
@@ -121,7 +121,7 @@ def test_a_drain_that_fails_is_logged(noted: Noted) -> None:
 
 def test_an_ending_that_never_started_ends() -> None:
     noted = Noted()
-    Ending(
+    Shutdown(
         drain=noted.of("drain"), force=noted.of("force"), drain_seconds=0.0, grace_seconds=0.0
     ).ended()
     assert noted.is_empty

@@ -3,7 +3,7 @@
 from uuid_utils.compat import uuid7
 
 from shared.chats.model.ids import ChatId, LeaseId
-from workers.leases import CancelReason, Lease, Leases
+from workers.leases.registry import CancelReason, Lease, Leases
 
 
 def _open(leases: Leases) -> Lease:

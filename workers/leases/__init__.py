@@ -1,0 +1,1 @@
+"""The leases of this process: which steps it runs, that it lives, how one is stopped."""

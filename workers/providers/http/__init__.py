@@ -1,0 +1,1 @@
+"""What adapters of HTTP dialects share: connections, server-sent events, JSON, errors."""

@@ -1,0 +1,1 @@
+"""What adapters do with the parts of messages, whatever the dialect."""

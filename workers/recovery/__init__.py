@@ -1,0 +1,1 @@
+"""Finds what nobody would move again, and moves it: the sweeper and what it does."""

@@ -1,0 +1,1 @@
+"""The answer of a model call: asked for, streamed out, collected."""
