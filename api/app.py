@@ -42,12 +42,13 @@ from shared.chats.machine.effects import Effects
 from shared.chats.machine.limits import Limits
 from shared.chats.machine.machine import ChatMachine
 from shared.chats.reads.backlog import count_waiting
-from shared.config.catalog import load_catalog
+from shared.config.catalog import Catalog, load_catalog
 from shared.config.settings import Settings, environment
 from shared.db.engine import make_engine
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics, PendingCollector, PendingLoad
 from shared.redis.connection import open_redis
+from shared.submission.submitter import Submitter
 from shared.tools.registry import load_tools
 from shared.version import VERSION
 
@@ -108,25 +109,37 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
     metrics = Metrics(registry)
     metrics.build_info.labels(version=VERSION).set(1)
     registry.register(PendingCollector(lambda: _pending(probe_engine)))
+    machine = _machine(settings, catalog, engine, redis, metrics, closing)
     return Deps(
         settings=settings,
         engine=engine,
         authenticator=Authenticator(engine, time.monotonic),
-        machine=_machine(settings, engine, redis, metrics, closing),
+        machine=machine,
         catalog=catalog,
         metrics=metrics,
         registry=registry,
         prober=Prober(probe_engine, redis, time.monotonic),
         probe_limiter=CapacityLimiter(2),
         streams=Streams(settings, stream_engine, metrics, closing),
-        builtin_tools=frozenset(load_tools(catalog.tool_modules)),
+        submitter=Submitter(
+            machine=machine,
+            engine=engine,
+            catalog=catalog,
+            builtin_tools=frozenset(load_tools(catalog.tool_modules)),
+            new_id=uuid7,
+        ),
         new_id=uuid7,
         clock=time.monotonic,
     )
 
 
 def _machine(
-    settings: Settings, engine: Engine, redis: Redis, metrics: Metrics, closing: ExitStack
+    settings: Settings,
+    catalog: Catalog,
+    engine: Engine,
+    redis: Redis,
+    metrics: Metrics,
+    closing: ExitStack,
 ) -> ChatMachine:
     dispatcher = Dispatcher(make_app(broker_url=settings.broker))
     closing.callback(dispatcher.close)
@@ -134,9 +147,12 @@ def _machine(
         dispatcher=dispatcher,
         notifier=Publisher(redis),
         metrics=metrics,
+        providers=catalog.provider_of,
         log=structlog.get_logger(),
     )
-    return ChatMachine(engine=engine, effects=effects, limits=Limits.of(settings), new_id=uuid7)
+    return ChatMachine(
+        engine=engine, effects=effects, limits=Limits.of(settings, catalog), new_id=uuid7
+    )
 
 
 def _engine(

@@ -1,7 +1,7 @@
 """Everything that handlers work with, made once in `api.app` and frozen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from anyio import CapacityLimiter
@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from api.auth.authenticator import Authenticator
-from api.http.json_schema import SchemaChecks
 from api.readiness import Prober
 from api.stream.wiring import Streams
 from shared.chats.machine.machine import ChatMachine
 from shared.config.catalog import Catalog
 from shared.config.settings import Settings
 from shared.metrics.metrics import Metrics
+from shared.submission.submitter import Submitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,6 @@ class Deps:
     prober: Prober
     probe_limiter: CapacityLimiter
     streams: Streams
-    builtin_tools: frozenset[str]
+    submitter: Submitter
     new_id: Callable[[], UUID]
     clock: Callable[[], float]
-    schema_checks: SchemaChecks = field(default_factory=SchemaChecks)

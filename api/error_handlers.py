@@ -21,7 +21,9 @@ from api.requests.validation import problem_of_validation
 from api.stream.cursor import BadCursor
 from api.stream.stop_condition import BadUntil, TurnUnknown
 from api.stream.subscription import StreamUnavailable
+from api.submit.submit import Repeated
 from shared.chats.model.errors import ChatsError
+from shared.submission.errors import SubmissionError
 
 _CLIENT_GONE: Final = 499
 
@@ -34,6 +36,7 @@ EXPECTED: Final = (
     BadUntil,
     TurnUnknown,
     StreamUnavailable,
+    SubmissionError,
 )
 
 _log = structlog.stdlib.get_logger()
@@ -51,6 +54,7 @@ def register(app: FastAPI, routes: Sequence[Route]) -> None:
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Repeated, _repeat)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -60,6 +64,11 @@ async def _refuse(_: Request, error: Exception) -> Response:
     if problem.code is ProblemCode.INTERNAL and isinstance(error, SQLAlchemyError | ChatsError):
         _log.error("http.failed", exc_info=error)
     return ProblemResponse(problem)
+
+
+async def _repeat(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Repeated)
+    return error.response
 
 
 async def _refuse_validation(_: Request, error: Exception) -> Response:

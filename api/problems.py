@@ -1,7 +1,6 @@
 """Every refusal as RFC 9457 `application/problem+json`: the only place that decides a status."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -16,6 +15,7 @@ from api.stream.subscription import StreamUnavailable
 from shared.chats.model import errors
 from shared.db.outage import is_outage
 from shared.jsonvalue import JsonValue
+from shared.submission.errors import FieldFault, InvalidSubmission, SubmissionError
 
 RETRY_SECONDS: Final = 1
 """What `Retry-After` says when something of ours is away for a moment."""
@@ -62,7 +62,6 @@ STATUS: Final[Mapping[ProblemCode, HTTPStatus]] = {
     ProblemCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     ProblemCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-
 _TITLES: Final[Mapping[ProblemCode, str]] = {
     ProblemCode.INVALID_REQUEST: "The request is not valid",
     ProblemCode.UNAUTHENTICATED: "A valid key is needed",
@@ -118,14 +117,6 @@ class Problem(Exception):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldFault:
-    """What is wrong with one field, named as `content[0].text`."""
-
-    field: str
-    detail: str
-
-
 def invalid(faults: Sequence[FieldFault]) -> Problem:
     """Return the refusal of a request, field by field."""
     rows = [{"field": fault.field, "detail": fault.detail} for fault in faults]
@@ -166,6 +157,8 @@ def problem_of(error: Exception) -> Problem:
             )
         case errors.ChatsError():
             return _refused_move(error)
+        case SubmissionError():
+            return _refused_submission(error)
         case BadCursor():
             return invalid_field("after", str(error))
         case BadUntil():
@@ -181,11 +174,21 @@ def problem_of(error: Exception) -> Problem:
             return Problem(ProblemCode.INTERNAL, detail)
 
 
+def _refused_submission(error: SubmissionError) -> Problem:
+    match error:
+        case InvalidSubmission():
+            return invalid(error.faults)
+        case _:
+            return unavailable("The chat with this key")
+
+
 def _refused_move(error: errors.ChatsError) -> Problem:
     detail = str(error)
     match error:
         case errors.ChatNotFound() | errors.MessageNotFound() | errors.QueuedNotFound():
             return Problem(ProblemCode.NOT_FOUND, detail)
+        case errors.InvalidToolResults():
+            return invalid_field("results", detail)
         case errors.NotAUserMessage():
             return Problem(ProblemCode.INVALID_REQUEST, detail)
         case errors.MoveNotAllowed():

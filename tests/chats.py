@@ -15,13 +15,13 @@ from shared.chats.machine.machine import ChatMachine, Updated
 from shared.chats.model.chat import Chat, PendingCall
 from shared.chats.model.ids import ChatId, LeaseId, MessageId, TurnId, WorkerId
 from shared.chats.model.lease import Fence
-from shared.chats.model.messages import Message, NewMessage, QueuedMessage, Role, Usage
+from shared.chats.model.messages import Message, NewMessage, QueuedMessage, Role, Usage, UserMessage
 from shared.chats.model.parts import TextPart, ToolCallPart
 from shared.chats.model.statuses import BusyBehavior, Move, Status, TurnStatus
 from shared.chats.model.timing import Spans, TurnTime
 from shared.chats.model.turns import Turn
 from shared.chats.moves.callers.send import create, send
-from shared.chats.moves.turns import Placed, UserMessage
+from shared.chats.moves.turns import Placed
 from shared.chats.moves.workers.begin import Beginning, Begun, begin
 from shared.chats.moves.workers.fence import check_fence
 from shared.chats.moves.workers.settle import Ending, Result, Rows, Settlement, settle
@@ -59,6 +59,7 @@ def make_machine(
         dispatcher=recorder,
         notifier=recorder,
         metrics=Metrics.noop(),
+        providers={},
         log=structlog.stdlib.get_logger(),
     )
     return ChatMachine(engine=engine, effects=effects, limits=limits or Limits(), new_id=uuid7)
@@ -92,7 +93,9 @@ def said(text: str) -> UserMessage:
 
 
 def start_chat(machine: ChatMachine, text: str = "hello", **changes: object) -> Updated[Placed]:
-    return machine.create(new_chat(**changes), lambda change: create(change, said(text)))
+    with machine.create(new_chat(**changes)) as change:
+        placed = create(change, said(text))
+        return Updated(value=placed, chat=change.write())
 
 
 TERMINAL = Failure(kind=ErrorKind.AUTH, retryable=False, provider="openai", message="No.")
@@ -131,13 +134,8 @@ class Bench:
     def deliver(self, chat_id: ChatId) -> Beginning:
         """Do what a delivery does, on this bench's worker."""
         lease_id = LeaseId(uuid7())
-        return self.machine.begin(
-            chat_id,
-            self.worker_id,
-            lambda change, locked: begin(
-                change, locked, worker_id=self.worker_id, lease_id=lease_id
-            ),
-        ).value
+        with self.machine.begin(chat_id, self.worker_id) as change:
+            return begin(change, worker_id=self.worker_id, lease_id=lease_id)
 
     def begin(self, chat_id: ChatId) -> Begun:
         begun = self.deliver(chat_id)

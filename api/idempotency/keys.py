@@ -5,7 +5,6 @@ it: whatever dies when, there is either the move and its answer, or neither.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -17,7 +16,6 @@ from api.auth.caller import Caller
 from api.idempotency.answer import RecordedAnswer
 from api.problems import Problem, ProblemCode
 from api.tables import idempotency_keys as kept
-from shared.chats.model.errors import ChatsError
 from shared.chats.model.ids import ChatId, TurnId
 
 HEADER: Final = "Idempotency-Key"
@@ -33,7 +31,7 @@ class IdempotencyKey:
     fingerprint: bytes
 
 
-class Answered(Exception):
+class AlreadyAnswered(Exception):
     """The request was made before: leave the transaction, and give this answer."""
 
     def __init__(self, answer: RecordedAnswer) -> None:
@@ -53,54 +51,35 @@ def identify(
     return IdempotencyKey(caller=caller.name, key=key, fingerprint=hashlib.sha256(asked).digest())
 
 
-def answer_once(
-    engine: Engine, once: IdempotencyKey | None, act: Callable[[], RecordedAnswer]
-) -> RecordedAnswer:
-    """Return the answer of the request, which is acted upon once. Raise what `act` raises."""
-    if once is None:
-        return act()
-    answer = _look_up(engine, once)
+def reserve(connection: Connection, key: IdempotencyKey) -> None:
+    """Wait for a twin of this request, to the end of the transaction. Raise `AlreadyAnswered`."""
+    connection.execute(select(func.pg_advisory_xact_lock(_lock_number(key))))
+    answer = _read(connection, key)
     if answer is not None:
-        return answer
-    try:
-        return act()
-    except Answered as answered:
-        return answered.answer
-    except ChatsError:
-        # Its twin may have come between, and be the reason why this one is refused.
-        answer = _look_up(engine, once)
-        if answer is None:
-            raise
-        return answer
+        raise AlreadyAnswered(answer)
 
 
-def reserve(connection: Connection, once: IdempotencyKey | None) -> None:
-    """Wait for a twin of this request, to the end of the transaction. Raise `Answered`."""
-    if once is None:
-        return
-    connection.execute(select(func.pg_advisory_xact_lock(_lock_number(once))))
-    answer = _read(connection, once)
-    if answer is not None:
-        raise Answered(answer)
-
-
-def remember(connection: Connection, once: IdempotencyKey | None, answer: RecordedAnswer) -> None:
+def remember(connection: Connection, key: IdempotencyKey, answer: RecordedAnswer) -> None:
     """Write the answer down, in the transaction that makes it true."""
-    if once is None:
-        return
     values = {
-        "fingerprint": once.fingerprint,
+        "fingerprint": key.fingerprint,
         "status": answer.status,
         "answer": answer.body,
         "chat_id": answer.chat_id,
         "turn_id": answer.turn_id,
         "created_at": func.clock_timestamp(),
     }
-    statement = insert(kept).values(caller=once.caller, key=once.key, **values)
-    # What stands there is over a day old: `claim` would have found it otherwise.
+    statement = insert(kept).values(caller=key.caller, key=key.key, **values)
+    # What stands there is over a day old: `reserve` would have found it otherwise.
     connection.execute(
         statement.on_conflict_do_update(index_elements=[kept.c.caller, kept.c.key], set_=values)
     )
+
+
+def look_up(engine: Engine, key: IdempotencyKey) -> RecordedAnswer | None:
+    """Return the answer that the request got before, if it was made before."""
+    with engine.connect() as connection:
+        return _read(connection, key)
 
 
 def forget_old(engine: Engine) -> int:
@@ -110,21 +89,16 @@ def forget_old(engine: Engine) -> int:
         return connection.execute(delete(kept).where(old)).rowcount
 
 
-def _look_up(engine: Engine, once: IdempotencyKey) -> RecordedAnswer | None:
-    with engine.connect() as connection:
-        return _read(connection, once)
-
-
-def _read(connection: Connection, once: IdempotencyKey) -> RecordedAnswer | None:
+def _read(connection: Connection, key: IdempotencyKey) -> RecordedAnswer | None:
     statement = select(kept).where(
-        kept.c.caller == once.caller,
-        kept.c.key == once.key,
+        kept.c.caller == key.caller,
+        kept.c.key == key.key,
         kept.c.created_at >= func.clock_timestamp() - KEPT_FOR,
     )
     row = connection.execute(statement).mappings().first()
     if row is None:
         return None
-    if bytes(row["fingerprint"]) != once.fingerprint:
+    if bytes(row["fingerprint"]) != key.fingerprint:
         raise Problem(
             ProblemCode.IDEMPOTENCY_MISMATCH,
             f"This {HEADER} came with another request before: take a new one.",
@@ -137,6 +111,6 @@ def _read(connection: Connection, once: IdempotencyKey) -> RecordedAnswer | None
     )
 
 
-def _lock_number(once: IdempotencyKey) -> ColumnElement[int]:
-    digest = hashlib.sha256(f"{once.caller}\n{once.key}".encode()).digest()
+def _lock_number(key: IdempotencyKey) -> ColumnElement[int]:
+    digest = hashlib.sha256(f"{key.caller}\n{key.key}".encode()).digest()
     return literal(int.from_bytes(digest[:8], "big", signed=True), BigInteger)

@@ -5,14 +5,11 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
 from sqlalchemy import Connection
-from starlette.responses import Response
 
-from api.idempotency.answer import RecordedAnswer
 from api.idempotency.keys import HEADER, identify
 from api.problems import invalid_field, not_found
 from api.requests.route import CallerOf, caller_of, deps_of, read_of
-from api.requests.turn_response import TurnStream
-from api.submit.mover import Mover
+from api.submit.submit import Submit
 from shared.chats.model.chat import Chat
 from shared.chats.model.ids import ChatId
 from shared.chats.reads import chats as read
@@ -32,34 +29,32 @@ KeyHeader = Annotated[
 ]
 
 
-async def mover_of(request: Request, idempotency_key: KeyHeader = None) -> Mover:
-    """Return what makes the moves of this request."""
+async def submit_of(request: Request, idempotency_key: KeyHeader = None) -> Submit:
+    """Return what submits the moves of this request; their answers are JSON."""
+    return await _submit(request, idempotency_key, stream=False)
+
+
+async def streaming_submit_of(request: Request, idempotency_key: KeyHeader = None) -> Submit:
+    """Return what submits the moves of this request, whose answer may be the turn's stream."""
+    wanted = _quality(request, EVENT_STREAM) > _quality(request, "application/json")
+    return await _submit(request, idempotency_key, stream=wanted)
+
+
+SubmitOf = Annotated[Submit, Depends(submit_of)]
+StreamingSubmitOf = Annotated[Submit, Depends(streaming_submit_of)]
+
+
+async def _submit(request: Request, idempotency_key: str | None, *, stream: bool) -> Submit:
     # Asked for directly: FastAPI takes 30 us for each dependency of a dependency.
     deps, caller = await deps_of(request), await caller_of(request)
     taken = await read_of(request)
     if len(request.headers.getlist(HEADER)) > 1:
         raise invalid_field(HEADER, "must be there once")
     canonical = b"" if taken is None else taken.canonical
-    once = identify(
+    key = identify(
         caller, idempotency_key, method=request.method, path=request.url.path, canonical=canonical
     )
-    return Mover(deps=deps, caller=caller, once=once)
-
-
-async def wants_stream(request: Request) -> bool:
-    """Say whether the answer shall be the stream of the turn."""
-    return _quality(request, EVENT_STREAM) > _quality(request, "application/json")
-
-
-MoverOf = Annotated[Mover, Depends(mover_of)]
-WantsStream = Annotated[bool, Depends(wants_stream)]
-
-
-def reply(mover: Mover, answer: RecordedAnswer, *, stream: bool = False) -> Response:
-    """Return the answer as JSON, or as the stream of the turn that it is about."""
-    if stream and answer.turn_id is not None:
-        return TurnStream(mover.deps, mover.caller, answer.chat_id, answer.turn_id)
-    return Response(answer.body, answer.status, media_type="application/json")
+    return Submit(deps=deps, caller=caller, key=key, stream=stream)
 
 
 def readable_chat(connection: Connection, caller: CallerOf, chat_id: ChatId) -> Chat:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from fastapi.exceptions import RequestValidationError
 
 from api.http.strict_json import join
-from api.problems import FieldFault, Problem, invalid, not_found
+from api.problems import Problem, invalid, not_found
 from api.schemas.content import TAG
+from shared.submission.errors import FieldFault
 
 _CHOSEN: Final = "key"
 """What callers choose themselves may be wrong; an id that can't be one names nothing."""

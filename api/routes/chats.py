@@ -8,18 +8,17 @@ from starlette.responses import Response
 
 from api.http.responses import JsonResponse
 from api.openapi import refusals
-from api.problems import ProblemCode, invalid
+from api.problems import ProblemCode
 from api.render import render_chat
-from api.requests.dependencies import MoverOf, readable_chat, reply
+from api.requests.dependencies import SubmitOf, readable_chat
 from api.requests.path_ids import ChatPath
 from api.requests.route import AuthenticatedRoute, CallerOf, DepsOf
 from api.schemas import answers
 from api.schemas.queries import ChatQuery, read_cursor, write_cursor
 from api.schemas.requests import ChatChanges
-from api.submit.new_chat import model_faults
-from shared.chats.machine.change import Change
 from shared.chats.moves.callers.fields import NewFields, set_fields
 from shared.chats.reads import chats as read
+from shared.submission.new_chat import require_model
 
 router: Final = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
@@ -61,29 +60,21 @@ def get_chat(chat_id: ChatPath, deps: DepsOf, caller: CallerOf) -> Response:
     response_model=answers.Chat,
     responses=refusals(ProblemCode.MOVE_NOT_ALLOWED, ProblemCode.CHAT_ARCHIVED),
 )
-def change_chat(chat_id: ChatPath, body: ChatChanges, mover: MoverOf) -> Response:
+def change_chat(chat_id: ChatPath, body: ChatChanges, submit: SubmitOf) -> Response:
     """Set a chat's fields; a model counts from the next step."""
     # What was not sent is None here, whatever its type says.
-    faults = model_faults(mover.deps.catalog, body.model)
-    if faults:
-        raise invalid(faults)
-
-    def changed(change: Change) -> None:
-        if not body.model_fields_set:
-            change.unchanged = True
-            return
-        set_fields(
-            change,
-            NewFields(
-                title=body.title,
-                labels=body.labels,
-                metadata=body.metadata,
-                model=body.model,
-                archived=body.archived,
-            ),
-        )
-
-    return reply(mover, mover.answer(lambda: mover.change(chat_id, changed)))
+    require_model(submit.deps.catalog, body.model)
+    new = NewFields(
+        title=body.title,
+        labels=body.labels,
+        metadata=body.metadata,
+        model=body.model,
+        archived=body.archived,
+    )
+    with submit.open(chat_id) as change:
+        change.unchanged = not body.model_fields_set
+        set_fields(change, new)
+        return submit.changed(change)
 
 
 @router.delete("/chats/{chat_id}", status_code=HTTPStatus.NO_CONTENT)

@@ -6,26 +6,20 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from api.idempotency.answer import RecordedAnswer
 from api.openapi import Responses, refusals, stream_answer
-from api.problems import ProblemCode, invalid, invalid_field, unavailable
-from api.requests.dependencies import MoverOf, WantsStream, reply
+from api.problems import ProblemCode, invalid_field
+from api.requests.dependencies import StreamingSubmitOf, SubmitOf
 from api.requests.path_ids import ChatPath, MessagePath
 from api.requests.route import ContentRoute
-from api.schemas import answers
+from api.schemas import answers, requests
 from api.schemas.content import parts_of
 from api.schemas.fields import MAX_KEY_CHARACTERS
-from api.schemas.requests import KeyedMessage, NewChat, NewContent, NewMessage
-from api.submit.media import require_files
-from api.submit.mover import Accepted, Mover, find_accepted
-from api.submit.new_chat import build_chat, model_faults
-from shared.chats.machine.change import Change
-from shared.chats.model.errors import ChatNotFound, KeyTaken
+from shared.chats.model.chat import DynamicTool
 from shared.chats.model.ids import MessageId
-from shared.chats.model.parts import Part
+from shared.chats.model.messages import UserMessage
 from shared.chats.moves.callers.edit import edit
-from shared.chats.moves.turns import UserMessage
-from shared.chats.reads import chats as read
+from shared.submission.media import require_media
+from shared.submission.new_chat import NewChat
 
 router: Final = APIRouter(prefix="/v1", route_class=ContentRoute)
 
@@ -38,9 +32,6 @@ _SENDING: Final = refusals(
 
 _CREATED: Final[Responses] = {201: {"model": answers.Chat, "description": "created"}}
 
-_TRIES: Final = 5
-"""How often a chat may appear and vanish while one request looks for it."""
-
 
 @router.post(
     "/chats",
@@ -48,12 +39,11 @@ _TRIES: Final = 5
     response_model=answers.Chat,
     responses=stream_answer(HTTPStatus.CREATED) | refusals(ProblemCode.KEY_TAKEN),
 )
-def create_chat(body: NewChat, mover: MoverOf, stream: WantsStream) -> Response:
+def create_chat(body: requests.NewChat, submit: StreamingSubmitOf) -> Response:
     """Create a chat with its first message, which is answered at once."""
-    content = parts_of(body.content)
-    chat = build_chat(mover.deps, body, owner=mover.caller.owner, key=body.key, content=content)
-    answer = mover.answer(lambda: mover.create(chat, UserMessage(content=content)))
-    return reply(mover, answer, stream=stream)
+    new = _new_chat(body, owner=submit.caller.owner, key=body.key)
+    with submit.create(new) as submitted:
+        return submit.submitted(submitted)
 
 
 @router.post(
@@ -63,18 +53,17 @@ def create_chat(body: NewChat, mover: MoverOf, stream: WantsStream) -> Response:
     responses=stream_answer(HTTPStatus.ACCEPTED) | _SENDING,
 )
 def send_message(
-    chat_id: ChatPath, body: NewMessage, mover: MoverOf, stream: WantsStream
+    chat_id: ChatPath, body: requests.NewMessage, submit: StreamingSubmitOf
 ) -> Response:
     """Send a message to a chat."""
-    _require_model(mover, body.model)
     message = UserMessage(
         content=parts_of(body.content),
         model=body.model,
         author=body.author,
         metadata=body.metadata,
     )
-    answer = mover.answer(lambda: mover.send(chat_id, message, body.busy_behavior))
-    return reply(mover, answer, stream=stream)
+    with submit.send(chat_id, message, body.busy_behavior) as submitted:
+        return submit.submitted(submitted)
 
 
 @router.put(
@@ -85,18 +74,15 @@ def send_message(
 )
 def send_by_key(
     key: Annotated[str, Path(min_length=1, max_length=MAX_KEY_CHARACTERS)],
-    body: KeyedMessage,
-    mover: MoverOf,
-    stream: WantsStream,
+    body: requests.KeyedMessage,
+    submit: StreamingSubmitOf,
 ) -> Response:
     """Send a message to the caller's chat with this key, which is created if there is none."""
     if body.key not in (None, key):
         raise invalid_field("key", "must be the key in the path")
-    content = parts_of(body.content)
-    # Checked whether or not it comes to creating: a request is good or bad by itself.
-    build_chat(mover.deps, body, owner=mover.caller.owner, key=key, content=content)
-    answer = mover.answer(lambda: _create_or_send(mover, key, body, content))
-    return reply(mover, answer, stream=stream)
+    new = _new_chat(body, owner=submit.caller.owner, key=key, author=body.author)
+    with submit.create_or_send(new, body.busy_behavior) as submitted:
+        return submit.submitted(submitted)
 
 
 @router.patch(
@@ -106,37 +92,41 @@ def send_by_key(
     responses=refusals(ProblemCode.CHAT_ARCHIVED),
 )
 def edit_message(
-    chat_id: ChatPath, message_id: MessagePath, body: NewContent, mover: MoverOf
+    chat_id: ChatPath, message_id: MessagePath, body: requests.NewContent, submit: SubmitOf
 ) -> Response:
     """Replace a user message; all that came after it is taken back, and it is answered anew."""
-    message = UserMessage(content=parts_of(body.content))
-
-    def edited(change: Change) -> Accepted:
-        require_files(mover.deps.catalog, change.chat.model, message.content)
-        return find_accepted(change, edit(change, MessageId(message_id), message.content))
-
-    return reply(mover, mover.answer(lambda: mover.move(chat_id, edited)))
+    content = parts_of(body.content)
+    with submit.open(chat_id) as change:
+        require_media(submit.deps.catalog, change.chat.model, content)
+        return submit.moved(change, edit(change, MessageId(message_id), content))
 
 
-def _create_or_send(
-    mover: Mover, key: str, body: KeyedMessage, content: tuple[Part, ...]
-) -> RecordedAnswer:
-    """Whoever comes between makes this one look again: the row decides, not the look."""
-    for _ in range(_TRIES):
-        with mover.deps.engine.connect() as connection:
-            chat_id = read.find_chat_id(connection, owner=mover.caller.owner, key=key)
-        try:
-            if chat_id is not None:
-                message = UserMessage(content=content, model=body.model, author=body.author)
-                return mover.send(chat_id, message, body.busy_behavior)
-            chat = build_chat(mover.deps, body, owner=mover.caller.owner, key=key, content=content)
-            return mover.create(chat, UserMessage(content=content, author=body.author))
-        except (KeyTaken, ChatNotFound):
-            continue
-    raise unavailable("The chat with this key")
+def _new_chat(
+    body: requests.NewChat, *, owner: str, key: str | None, author: str | None = None
+) -> NewChat:
+    return NewChat(
+        owner=owner,
+        content=parts_of(body.content),
+        author=author,
+        key=key,
+        model=body.model,
+        system=body.system,
+        title=body.title,
+        labels=body.labels,
+        metadata=body.metadata,
+        dynamic_tools=tuple(_dynamic_tool(tool) for tool in body.dynamic_tools),
+        tools=None if body.tools is None else tuple(body.tools),
+        requires_action_timeout_seconds=body.requires_action_timeout_seconds,
+        on_error=body.on_error,
+    )
 
 
-def _require_model(mover: Mover, model: str | None) -> None:
-    faults = model_faults(mover.deps.catalog, model)
-    if faults:
-        raise invalid(faults)
+def _dynamic_tool(tool: requests.NewDynamicTool) -> DynamicTool:
+    return DynamicTool(
+        name=tool.name,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        timeout_seconds=tool.timeout_seconds,
+        default_result=tool.default_result,
+        has_default="default_result" in tool.model_fields_set,
+    )

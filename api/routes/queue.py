@@ -10,12 +10,11 @@ from api.http.responses import JsonResponse
 from api.openapi import refusals
 from api.problems import ProblemCode
 from api.render import render_queued
-from api.requests.dependencies import MoverOf, readable_chat, reply
+from api.requests.dependencies import SubmitOf, readable_chat
 from api.requests.path_ids import ChatPath, QueuedPath
 from api.requests.route import AuthenticatedRoute, CallerOf, DepsOf
 from api.schemas import answers
-from api.submit.mover import Accepted, Mover, find_accepted
-from shared.chats.machine.change import Change
+from api.submit.submit import Submit
 from shared.chats.model.ids import QueuedId
 from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.reads.messages import load_queue
@@ -42,13 +41,10 @@ def remove_queued(
     chat_id: ChatPath, queued_id: QueuedPath, deps: DepsOf, caller: CallerOf
 ) -> Response:
     """Take a message out of the queue; its turn ends `replaced`."""
-
-    def removed(change: Change) -> Accepted:
-        return Accepted(turn_id=delete_queued(change, QueuedId(queued_id)))
-
     # Whoever deletes twice is told that there is nothing more: no repeat to keep an answer for.
-    mover = Mover(deps=deps, caller=caller, once=None)
-    return reply(mover, mover.move(chat_id, removed))
+    submit = Submit(deps=deps, caller=caller)
+    with submit.open(chat_id) as change:
+        return submit.accepted(change, delete_queued(change, QueuedId(queued_id)))
 
 
 @router.post(
@@ -57,10 +53,7 @@ def remove_queued(
     response_model=answers.Accepted,
     responses=refusals(ProblemCode.MOVE_NOT_ALLOWED, ProblemCode.CHAT_ARCHIVED),
 )
-def promote(chat_id: ChatPath, queued_id: QueuedPath, mover: MoverOf) -> Response:
+def promote(chat_id: ChatPath, queued_id: QueuedPath, submit: SubmitOf) -> Response:
     """Have a queued message answered next; what runs is interrupted."""
-
-    def promoted(change: Change) -> Accepted:
-        return find_accepted(change, promote_queued(change, QueuedId(queued_id)))
-
-    return reply(mover, mover.answer(lambda: mover.move(chat_id, promoted)))
+    with submit.open(chat_id) as change:
+        return submit.moved(change, promote_queued(change, QueuedId(queued_id)))

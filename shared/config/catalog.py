@@ -95,6 +95,11 @@ class Catalog:
     tool_modules: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def provider_of(self) -> Mapping[str, str]:
+        """The name of the provider of each declared model."""
+        return {name: model.provider for name, model in self.models.items()}
+
     def availability(self, model: str) -> Availability:
         """Say whether a declared model can be used; KeyError for one that is not declared."""
         provider = self.providers[self.models[model].provider]

@@ -28,7 +28,6 @@ from shared.db.outage import is_outage
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_redis
-from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools
 from shared.version import VERSION
 from workers.failpoints import Reached, pass_by
@@ -94,16 +93,16 @@ class Engine:
         self.deliveries = WorkerMetrics(self._metrics, busy_slots=self._leases.busy_slots)
         self._registry = load_tools(self._catalog.tool_modules)
         self._reached = reached
-        self._tool_recorder = ToolRecorder(metrics=self._metrics, models=self._catalog.models)
         self._machine = ChatMachine(
             engine=self._database,
             effects=Effects(
                 dispatcher=dispatcher,
                 notifier=Publisher(self._redis),
                 metrics=self._metrics,
+                providers=self._catalog.provider_of,
                 log=_log,
             ),
-            limits=Limits.of(settings),
+            limits=Limits.of(settings, self._catalog),
             new_id=uuid7,
         )
         recovery = Recovery(machine=self._machine, redis=self._redis, log=_log)
@@ -212,7 +211,6 @@ class Engine:
             start_limit=partial(timers.start, TimerName.TOOL),
             start_grace=partial(timers.start, TimerName.GRACE),
             now=_now,
-            recorder=self._tool_recorder,
             reached=self._reached,
             log=_log,
         )
@@ -236,7 +234,6 @@ class Engine:
             recovery=recovery,
             renewal=self._renewal,
             counter=self.deliveries,
-            tools=self._tool_recorder,
             reached=self._reached,
             period_seconds=self._settings.sweep_seconds,
             lost_seconds=self._settings.lost_seconds,

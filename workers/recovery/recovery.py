@@ -13,7 +13,7 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode, LeasedChat
 from shared.chats.model.parts import Part
 from shared.chats.model.statuses import Status
-from shared.chats.moves.await_client import Expired, Fit, expire_action
+from shared.chats.moves.await_client import expire_action
 from shared.chats.moves.workers.recover import (
     recover_interrupting,
     recover_running,
@@ -68,12 +68,12 @@ class Recovery:
         """Go on with the queue of a chat that waits although it has one."""
         return self._update(chat_id, recover_stranded)
 
-    def expire(self, chat_id: ChatId, fit: Fit) -> Expired:
-        """Answer the calls for which the client took too long; return what stands for them."""
+    def expire(self, chat_id: ChatId) -> int:
+        """Answer the calls for which the client took too long; return how many those were."""
         try:
-            return self.machine.update(chat_id, lambda change: expire_action(change, fit)).value
+            return self.machine.update(chat_id, expire_action).value
         except ChatNotFound:
-            return Expired(model="", results=())
+            return 0
 
     def _said(self, held: LeasedChat) -> tuple[Part, ...]:
         episode = Episode(history_version=held.fence.history_version, attempt=held.attempt)

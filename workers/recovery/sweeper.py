@@ -10,10 +10,7 @@ from structlog.stdlib import BoundLogger
 from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import LeasedChat
-from shared.chats.model.parts import ToolResultPart
 from shared.chats.store.sweep import SweepPlan
-from shared.metrics.metrics import DYNAMIC_TOOL
-from shared.tools.recorder import ToolRecorder
 from workers.failpoints import Failpoint, Reached
 from workers.leases.renewal import Renewal
 from workers.recovery.recovery import Recovery
@@ -42,7 +39,6 @@ class Sweeper:
         recovery: Recovery,
         renewal: Renewal,
         counter: SweepCounter,
-        tools: ToolRecorder,
         reached: Reached,
         period_seconds: float,
         lost_seconds: float,
@@ -55,7 +51,6 @@ class Sweeper:
         self._recovery = recovery
         self._renewal = renewal
         self._counter = counter
-        self._tools = tools
         self._reached = reached
         self._period = period_seconds
         self._lost_seconds = lost_seconds
@@ -110,19 +105,10 @@ class Sweeper:
         return self._recovery.take_back(held)
 
     def _expire(self, chat_id: ChatId) -> None:
-        truncated: list[bool] = []
-
-        def fit(model: str, result: ToolResultPart) -> ToolResultPart:
-            fitting = self._tools.fit(model, result)
-            truncated.append(fitting is not result)
-            return fitting
-
         self._reached(Failpoint.EXPIRING)
-        expired = self._recovery.expire(chat_id, fit)
+        expired = self._recovery.expire(chat_id)
         self._reached(Failpoint.EXPIRED)
-        self._counter.swept("deadline", len(expired.results))
-        for result, is_cut in zip(expired.results, truncated, strict=True):
-            self._tools.result(expired.model, DYNAMIC_TOOL, result, truncated=is_cut)
+        self._counter.swept("deadline", expired)
 
     def _put_right(self, reason: str, act: Callable[[], bool]) -> None:
         if self._attempt(reason, act):

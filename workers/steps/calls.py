@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.chats.machine.effects import ToolResulted
 from shared.chats.model.ids import TurnId
 from shared.chats.model.messages import NewMessage, PromptRow, Role
 from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.chats.moves.open_calls import error_result
 from shared.chats.moves.workers.claim_tool import arguments_hash
 from shared.failures.kinds import ErrorKind, Failure
+from shared.metrics.metrics import DYNAMIC_TOOL, UNKNOWN_TOOL
 from shared.tools.schema import BadArguments
 from workers.steps.prompt.available_tools import AvailableTools
 from workers.tools.call import Call
@@ -69,6 +71,14 @@ def sort_calls(asked: Mapping[int, ToolCallPart], offer: AvailableTools, now: da
     return Sorted(asked=asked, to_run=tuple(to_run), refused=refused, dynamic=dynamic)
 
 
+def refused_results(calls: Sorted, offer: AvailableTools, model: str) -> tuple[ToolResulted, ...]:
+    """Return what is to be counted of the calls that are refused; `model` made them."""
+    return tuple(
+        ToolResulted(model=model, tool=_label(result.tool_name, offer), result=result)
+        for result in calls.refused.values()
+    )
+
+
 def find_loop(history: Sequence[PromptRow], asked: Mapping[int, ToolCallPart]) -> Failure | None:
     """Return why the turn has to end: a call that all its last answers made, this one included.
 
@@ -95,6 +105,12 @@ def _runnable(index: int, call: ToolCallPart, offer: AvailableTools) -> Call:
     if tool is None:
         raise BadArguments(NOT_ALLOWED if call.tool_name in offer.registered else NO_TOOL)
     return Call(index=index, asked=call, tool=tool, arguments=tool.signature.read(call.args))
+
+
+def _label(name: str, offer: AvailableTools) -> str:
+    if name in offer.dynamic:
+        return DYNAMIC_TOOL
+    return name if name in offer.registered else UNKNOWN_TOOL
 
 
 def _check_object(call: ToolCallPart) -> None:

@@ -10,13 +10,13 @@ from shared.chats.model.parts import Part, ToolCallPart, ToolResultPart
 from shared.chats.model.timing import Spans
 from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN, error_result
 from shared.chats.moves.workers.begin import Begun
+from shared.chats.moves.workers.commit_calls import Commitment
 from shared.chats.moves.workers.settle import (
     Failed,
     More,
     Released,
     RequireAction,
     Result,
-    Rows,
     Stopped,
 )
 from workers.leases.registry import CancelReason
@@ -26,12 +26,10 @@ from workers.steps.prompt.available_tools import AvailableTools
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToCommit:
-    """An answer with calls to run; `if_stopped` is what is kept if a person was faster."""
+    """An answer with calls to run."""
 
-    answer: NewMessage
+    commitment: Commitment
     calls: Sorted
-    if_stopped: Rows
-    spans: Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,10 @@ def decide(
     if loop is not None:
         return replace(result, ending=Failed(failure=loop), partial=stopped)
     if calls.to_run:
-        return ToCommit(answer=answer, calls=calls, if_stopped=stopped, spans=result.spans)
+        commitment = Commitment(
+            answer=answer, if_stopped=stopped, spans=result.spans, refused=result.refused
+        )
+        return ToCommit(commitment=commitment, calls=calls)
     rows = (answer, *calls.results(turn_id, {}))
     if not calls.dynamic:
         return replace(result, ending=More(rows=rows))

@@ -1,6 +1,7 @@
 """Leads a step from its answer, or from calls that were left open, to the commit that ends it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shared.chats.model.lease import Fence
 from shared.chats.model.parts import ToolResultPart
@@ -10,14 +11,13 @@ from shared.chats.moves.workers.begin import Begun
 from shared.chats.moves.workers.commit_calls import Committed
 from shared.chats.moves.workers.settle import More, RequireAction, Result, Settlement
 from shared.config.catalog import Model
-from shared.metrics.metrics import DYNAMIC_TOOL, UNKNOWN_TOOL
 from workers.failpoints import Failpoint
 from workers.leases.registry import CancelReason, Lease
 from workers.steps.answer.ask import Asked, ask
-from workers.steps.calls import Sorted, sort_calls
+from workers.steps.calls import Sorted, refused_results, sort_calls
 from workers.steps.decide import ToCommit, after_tools, decide, find_leftover, local_calls
 from workers.steps.deps import StepDeps
-from workers.steps.prompt.available_tools import AvailableTools, available_tools
+from workers.steps.prompt.available_tools import available_tools
 from workers.steps.recorder import Stage
 from workers.steps.result import make_result
 from workers.steps.run_tools import run_tools
@@ -59,7 +59,7 @@ def _conclude(deps: StepDeps, lease: Lease, begun: Begun, played: Asked) -> Sett
     said, *_ = result.ending.rows
     offer = available_tools(deps.registry, begun.chat)
     calls = sort_calls(local_calls(said.content), offer, now)
-    _count_refused(deps, begun, calls, offer)
+    result = replace(result, refused=refused_results(calls, offer, begun.chat.model))
     match decide(begun, result, said, calls, now):
         case ToCommit() as plan:
             return _commit(deps, lease, begun, played, plan)
@@ -73,21 +73,12 @@ def _count_stream(deps: StepDeps, played: Asked) -> None:
         deps.recorder.first_part(played.model, played.streamed.first_part_seconds)
 
 
-def _count_refused(deps: StepDeps, begun: Begun, calls: Sorted, offer: AvailableTools) -> None:
-    for result in calls.refused.values():
-        name = result.tool_name if result.tool_name in offer.registered else UNKNOWN_TOOL
-        label = DYNAMIC_TOOL if result.tool_name in offer.dynamic else name
-        deps.tools.recorder.result(begun.chat.model, label, result, truncated=False)
-
-
 def _commit(
     deps: StepDeps, lease: Lease, begun: Begun, played: Asked, plan: ToCommit
 ) -> Settlement | None:
     deps.reached(Failpoint.ANSWERED)
     started = deps.clock()
-    at = deps.settler.commit_calls(
-        lease.chat_id, begun.fence, plan.answer, plan.if_stopped, plan.spans
-    )
+    at = deps.settler.commit_calls(lease.chat_id, begun.fence, plan.commitment)
     if at is None:
         return None
     deps.recorder.stage(Stage.SETTLE, deps.clock() - started)

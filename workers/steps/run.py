@@ -47,11 +47,8 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
 def _begin(deps: StepDeps, lease: Lease, worker_id: WorkerId) -> Beginning | RetryLater:
     started = deps.clock()
     try:
-        updated = deps.machine.begin(
-            lease.chat_id,
-            worker_id,
-            lambda change, locked: begin(change, locked, worker_id=worker_id, lease_id=lease.id),
-        )
+        with deps.machine.begin(lease.chat_id, worker_id) as change:
+            beginning = begin(change, worker_id=worker_id, lease_id=lease.id)
     except ChatNotFound:
         return NothingToDo()
     except WorkerDead:
@@ -62,10 +59,10 @@ def _begin(deps: StepDeps, lease: Lease, worker_id: WorkerId) -> Beginning | Ret
             raise
         deps.log.warning("begin.postponed", error=type(error).__name__)
         return RetryLater(delay_seconds=_BEGIN_AGAIN_SECONDS)
-    if isinstance(updated.value, Begun):
+    if isinstance(beginning, Begun):
         deps.recorder.stage(Stage.BEGIN, deps.clock() - started)
-        deps.recorder.stage(Stage.QUEUE, updated.value.queued_seconds)
-    return updated.value
+        deps.recorder.stage(Stage.QUEUE, beginning.queued_seconds)
+    return beginning
 
 
 def _run(deps: StepDeps, lease: Lease, begun: Begun) -> Outcome:

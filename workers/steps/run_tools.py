@@ -57,7 +57,7 @@ def run_tools(
         turn_id=chat.current_turn_id,
         owner=chat.owner,
         labels=chat.labels,
-        model=chat.model,
+        result_room=deps.machine.limits.result_room(chat.model),
     )
     # Neither the loop nor the threads of tools know of whose delivery they are.
     tools = replace(deps.tools, log=deps.tools.log.bind(chat_id=str(chat.id)))

@@ -12,10 +12,8 @@ from shared.chats.machine.machine import ChatMachine, Updated
 from shared.chats.model.errors import ChatNotFound, StaleFence
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Fence
-from shared.chats.model.messages import NewMessage
-from shared.chats.model.timing import Spans
-from shared.chats.moves.workers.commit_calls import Committed, commit_calls
-from shared.chats.moves.workers.settle import Result, Rows, Settlement, settle
+from shared.chats.moves.workers.commit_calls import Commitment, Committed, commit_calls
+from shared.chats.moves.workers.settle import Result, Settlement, settle
 from shared.db.outage import is_outage
 
 T = TypeVar("T")
@@ -43,15 +41,13 @@ class Settler:
         return self._write(chat_id, lambda change: settle(change, fence, result))
 
     def commit_calls(
-        self, chat_id: ChatId, fence: Fence, answer: NewMessage, if_stopped: Rows, spans: Spans
+        self, chat_id: ChatId, fence: Fence, commitment: Commitment
     ) -> Committed | Settlement | None:
         """Put an answer into the history whose calls are about to run; None as in `settle`.
 
         A settlement says that a person had stopped the step, which has ended by that.
         """
-        updated = self._write(
-            chat_id, lambda change: commit_calls(change, fence, answer, if_stopped, spans)
-        )
+        updated = self._write(chat_id, lambda change: commit_calls(change, fence, commitment))
         return None if updated is None else updated.value
 
     def insist(self, act: Callable[[], T]) -> T:

@@ -101,4 +101,5 @@ async def _read(deps: StepDeps, request: Request) -> str:
 
 
 def _set(deps: StepDeps, chat_id: ChatId, title: str) -> None:
-    deps.machine.update(chat_id, lambda change: set_title_by_model(change, title))
+    with deps.machine.change(chat_id) as change:
+        set_title_by_model(change, title)

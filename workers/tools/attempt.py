@@ -8,6 +8,7 @@ from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.tool_runs import RunKey, RunState
 from shared.chats.moves.open_calls import error_result
 from shared.chats.moves.workers.claim_tool import Known
+from shared.chats.rules.result_room import cut
 from shared.tools.context import ToolContext
 from workers.failpoints import Failpoint
 from workers.tools.call import Call, Run
@@ -48,7 +49,7 @@ class Attempt:
             run.give_up()
             return None
         whole = self._result(run.call, output)
-        fitting = self.deps.recorder.fit(self.about.model, whole)
+        fitting = cut(whole, self.about.result_room)
         if not run.end(fitting):
             return None
         self.deps.reached(Failpoint.RAN)
@@ -75,9 +76,7 @@ class Attempt:
     def _record(
         self, run: Run, result: ToolResultPart, state: RunState, *, truncated: bool
     ) -> None:
-        self.ledger.record(run.call, result, state)
-        name = run.call.tool.name
-        self.deps.recorder.result(self.about.model, name, result, truncated=truncated)
+        self.ledger.record(run.call, result, state, truncated=truncated)
 
     def _context(self, run: Run) -> ToolContext:
         about, index = self.about, run.call.index

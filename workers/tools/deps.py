@@ -12,7 +12,6 @@ from shared.chats.model.ids import ChatId, MessageId, TurnId
 from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.tool_runs import RunState
 from shared.chats.moves.workers.claim_tool import Claimed, Known
-from shared.tools.recorder import ToolRecorder
 from workers.failpoints import Reached
 from workers.tools.call import Call
 
@@ -40,21 +39,23 @@ class StepLedger(Protocol):
         """Claim a call before it runs."""
         ...
 
-    def record(self, call: Call, result: ToolResultPart, state: RunState) -> None:
-        """Write down what came of a claimed call."""
+    def record(
+        self, call: Call, result: ToolResultPart, state: RunState, *, truncated: bool
+    ) -> None:
+        """Write down, and count, what came of a claimed call; `truncated`: the result was cut."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """Whose calls these are. `model` is the name of the model that will read the results."""
+    """Whose calls these are; of a result its model gets `result_room` bytes."""
 
     chat_id: ChatId
     message_id: MessageId
     turn_id: TurnId | None
     owner: str
     labels: Mapping[str, str]
-    model: str
+    result_room: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,5 @@ class ToolDeps:
     start_limit: StartTimer
     start_grace: StartTimer
     now: Callable[[], datetime]
-    recorder: ToolRecorder
     reached: Reached
     log: BoundLogger

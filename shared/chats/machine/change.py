@@ -3,65 +3,62 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from shared.chats.machine.effects import INTERRUPTED, Cancel, Changed, Counted, Effect, Enqueue
+from shared.chats.machine.collections import History, Ledger, Queue
+from shared.chats.machine.effects import (
+    INTERRUPTED,
+    Cancel,
+    Changed,
+    Counted,
+    Effect,
+    Enqueue,
+    ToolResulted,
+)
 from shared.chats.machine.limits import Limits
+from shared.chats.machine.unit import Unit
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatArchived, MoveNotAllowed
 from shared.chats.model.ids import MessageId, TurnId
 from shared.chats.model.messages import NewMessage, Prompt
+from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.statuses import ENDED, LEASED, Move, Status, TurnStatus
 from shared.chats.model.timing import Spans
 from shared.chats.rules.accounting import account
+from shared.chats.rules.result_room import cut
 from shared.chats.rules.transitions import ARCHIVED_MOVES, TABLE, allows, sources
 from shared.chats.rules.versions import stamp_versions
-from shared.chats.store import chats as store
-from shared.chats.store import codec
-from shared.chats.store import messages as message_store
-from shared.chats.store.chats import Written
-from shared.chats.store.messages import Stored
-
-MOST_IN_ONE: Final = 2
-"""So many new messages go into the statement that writes the chat; more go before it."""
+from shared.chats.store.written import ONE_MORE
 
 
 @dataclass(slots=True, kw_only=True)
 class Change:
     """The handle that a move works on. It lives as long as its transaction and no longer.
 
-    What it changes is written in one statement at its end. Reads and writes of a move's own go
-    through `connection`, and see the messages that it has inserted, but not the rest.
+    A move changes `chat` in place, and works on `queue`, `history` and `ledger`; what differs of
+    the chat and its turns is written in one statement at the end. Whoever writes rows of its own
+    along uses `connection`. `worker_alive` is told to moves of workers only.
     """
 
-    transaction: Connection
+    connection: Connection
     chat: Chat
     before: Chat
     now: datetime
     limits: Limits
     new_id: Callable[[], UUID]
+    queue: Queue
+    history: History
+    ledger: Ledger
+    unit: Unit
+    worker_alive: bool = False
     effects: list[Effect] = field(default_factory=list[Effect])
     spans: Spans | None = None
     history_changed: bool = False
     queue_changed: bool = False
     unchanged: bool = False
-    sealed: bool = False
-    new_turn: TurnId | None = None
-    spare_ids: list[MessageId] = field(default_factory=list[MessageId])
-    waiting: list[Stored] = field(default_factory=list[Stored])
-    turn_changes: dict[TurnId, dict[str, object]] = field(
-        default_factory=dict[TurnId, dict[str, object]]
-    )
-
-    @property
-    def connection(self) -> Connection:
-        """The transaction; messages that wait to be written are written first."""
-        if self.waiting:
-            self._write_waiting()
-        return self.transaction
+    """Nothing is written of the chat, and nobody is told: the move had nothing to do with it."""
 
     def require(self, move: Move) -> None:
         """Raise `ChatArchived` or `MoveNotAllowed` unless the move is allowed as things stand."""
@@ -72,7 +69,7 @@ class Change:
 
     def apply(self, move: Move, to: Status) -> None:
         """Make the move's change of status. A target that the table does not list is a defect."""
-        assert not self.sealed
+        assert not self.unit.sealed
         self.require(move)
         if to not in TABLE[move][self.chat.status]:
             raise AssertionError(f"{move} from {self.chat.status} to {to} is not in the table")
@@ -106,56 +103,44 @@ class Change:
 
     def insert(self, rows: Sequence[NewMessage]) -> list[MessageId]:
         """Add messages to the history, in their order."""
-        assert not self.sealed
+        assert not self.unit.sealed
         if not rows:
             return []
-        ids = self._draw_ids(len(rows))
-        stamps = {
-            "revision": self.chat.snapshot_version,
-            "attempt": self.chat.generation_attempt,
-        }
-        self.waiting += [
-            message_store.stored_message(self.chat.id, id_, row, now=self.now, **stamps)
-            for id_, row in zip(ids, rows, strict=True)
-        ]
+        chat = self.chat
+        ids = self.history.insert(
+            rows, revision=chat.snapshot_version, attempt=chat.generation_attempt, now=self.now
+        )
         self.history_changed = True
-        self.chat.last_message_id = ids[-1]
+        chat.last_message_id = ids[-1]
         for row in rows:
             if row.usage is not None:
-                self.chat.usage = self.chat.usage + row.usage
+                chat.usage = chat.usage + row.usage
         return ids
 
-    def _draw_ids(self, count: int) -> list[MessageId]:
-        missing = count - len(self.spare_ids)
-        if missing > 0:
-            self.spare_ids += message_store.draw_ids(self.transaction, missing)
-        ids, self.spare_ids = self.spare_ids[:count], self.spare_ids[count:]
-        return ids
-
-    def _write_waiting(self) -> None:
-        message_store.insert_messages(self.transaction, self.waiting)
-        self.waiting.clear()
+    def fit(self, tool: str, result: ToolResultPart) -> ToolResultPart:
+        """Return a result cut to the room of the chat's model, and count it under `tool`."""
+        model = self.chat.model
+        fitting = cut(result, self.limits.result_room(model))
+        self.effects.append(
+            ToolResulted(model=model, tool=tool, result=fitting, truncated=fitting is not result)
+        )
+        return fitting
 
     def open_turn(self) -> TurnId:
         """Make a new turn that is active at once; it is inserted together with all that changes."""
-        assert self.new_turn is None
-        self.new_turn = TurnId(self.new_id())
-        self.change_turn(
-            self.new_turn,
-            chat_id=self.chat.id,
-            status=TurnStatus.ACTIVE.value,
-            created_at=self.now,
+        turn_id = TurnId(self.new_id())
+        self.unit.open_turn(
+            turn_id, chat_id=self.chat.id, status=TurnStatus.ACTIVE, created_at=self.now
         )
-        return self.new_turn
+        return turn_id
 
     def change_turn(self, turn_id: TurnId, **values: object) -> None:
         """Set columns of a turn, written together with the chat."""
-        assert not self.sealed
-        self.turn_changes.setdefault(turn_id, {}).update(values)
+        self.unit.change_turn(turn_id, **values)
 
     def count_step(self, turn_id: TurnId) -> None:
         """Count one more step of a turn."""
-        self.change_turn(turn_id, steps=store.ONE_MORE)
+        self.change_turn(turn_id, steps=ONE_MORE)
 
     def end_turn(
         self,
@@ -167,51 +152,54 @@ class Change:
         turn_id = self.chat.current_turn_id
         if turn_id is None:
             return
-        self.change_turn(turn_id, status=status.value, outcome_revision=self.chat.snapshot_version)
+        self.change_turn(turn_id, status=status, outcome_revision=self.chat.snapshot_version)
         self.effects.append(Counted(status=status))
         if answer is not None:
             self.change_turn(turn_id, answer_message_id=answer)
         if status in ENDED:
             error = self.chat.last_error if status is TurnStatus.FAILED else None
-            self.change_turn(
-                turn_id, ended_at=self.now, error=None if error is None else codec.dump(error)
-            )
+            self.change_turn(turn_id, ended_at=self.now, error=error)
 
     def book(self) -> None:
         """Book the time up to now to the current turn; before another one becomes current."""
         account(self.before, self.chat, now=self.now, spans=self.spans)
         turn_id = self.chat.current_turn_id
-        if turn_id is not None and turn_id in self.turn_changes:
-            self.change_turn(turn_id, time=codec.dump(self.chat.turn_time))
+        if turn_id is not None and turn_id in self.unit.turns:
+            self.change_turn(turn_id, time=self.chat.turn_time)
 
-    def seal(self) -> None:
-        """Stamp versions and write the chat and its turns, unless that is done."""
-        if not self.sealed:
-            store.write(self.transaction, self._stamp())
+    def write(self) -> Chat:
+        """Write what was changed, unless that is done; return the chat as it will be committed.
 
-    def seal_and_load_prompt(self) -> Prompt:
-        """Write in the middle of a move that changes nothing more, and read along."""
-        return store.write_and_load_prompt(self.transaction, self._stamp())
+        From here on the move may change nothing more.
+        """
+        if self.unchanged:
+            # There is no new snapshot, so there is nobody to tell; what was counted stands.
+            self.effects = [one for one in self.effects if isinstance(one, ToolResulted)]
+            return self.before
+        if not self.unit.sealed:
+            self._stamp()
+            self.unit.write(self.before, self.chat)
+        return self.chat
 
-    def _stamp(self) -> Written:
+    def write_and_load_prompt(self) -> Prompt:
+        """Write as `write` does, and read along what the model may see."""
+        self._stamp()
+        return self.unit.write_and_load_prompt(self.before, self.chat)
+
+    def announce(self) -> None:
+        """Tell the watchers that there is something to read."""
+        self.effects.append(
+            Changed(chat_id=self.chat.id, snapshot_version=self.chat.snapshot_version)
+        )
+
+    def _stamp(self) -> None:
         if self._left_a_phase:
             self.book()
         stamp_versions(
             self.before, self.chat, history=self.history_changed, queue=self.queue_changed
         )
         self.chat.updated_at = self.now
-        if len(self.waiting) > MOST_IN_ONE:
-            self._write_waiting()
-        self.sealed = True
-        waiting, self.waiting = self.waiting, []
         self.announce()
-        return Written(
-            before=self.before,
-            after=self.chat,
-            turns=self.turn_changes,
-            new_turn=self.new_turn,
-            messages=waiting,
-        )
 
     @property
     def _left_a_phase(self) -> bool:
@@ -219,9 +207,3 @@ class Change:
         # A lease is booked in one piece, at its end, when its step knows what it did. In a status
         # that stays, `phase_since` goes on telling since when: the age of waiting chats.
         return after is not before and not (before in LEASED and after in LEASED)
-
-    def announce(self) -> None:
-        """Tell the watchers that there is something to read."""
-        self.effects.append(
-            Changed(chat_id=self.chat.id, snapshot_version=self.chat.snapshot_version)
-        )

@@ -1,13 +1,15 @@
 """What a move causes outside of its transaction: sent after the commit, and allowed to get lost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from structlog.stdlib import BoundLogger
 
 from shared.chats.model.ids import ChatId, LeaseId, WorkerId
+from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.statuses import TurnStatus
+from shared.chats.rules.result_room import result_size
 from shared.metrics.metrics import Metrics
 
 INTERRUPTED: Final = "interrupted"
@@ -61,7 +63,21 @@ class Retried:
     chain_broken: bool
 
 
-Effect = Enqueue | Changed | Cancel | Counted | Retried
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResulted:
+    """Count a result that a model is about to get; `model` is the configured name of the model.
+
+    `tool` is a built-in tool's name, or one of `DYNAMIC_TOOL` and `UNKNOWN_TOOL`: names that
+    clients and models choose are without number.
+    """
+
+    model: str
+    tool: str
+    result: ToolResultPart
+    truncated: bool = False
+
+
+Effect = Enqueue | Changed | Cancel | Counted | Retried | ToolResulted
 Hint = Changed | Cancel
 
 
@@ -97,11 +113,15 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """The way out: everything a committed move has to tell the world."""
+    """The way out: everything a committed move has to tell the world.
+
+    `providers` has the provider of each declared model, for the metrics.
+    """
 
     dispatcher: WakeupSender
     notifier: Notifier
     metrics: Metrics
+    providers: Mapping[str, str]
     log: BoundLogger
 
     def flush(self, effects: Sequence[Effect]) -> None:
@@ -138,5 +158,20 @@ class Effects:
                     kind=effect.kind,
                     chain_broken="true" if effect.chain_broken else "false",
                 ).inc()
+            case ToolResulted():
+                self._count_result(effect)
             case _:
                 pass
+
+    def _count_result(self, effect: ToolResulted) -> None:
+        known = effect.model in self.providers
+        labels = {
+            "provider": self.providers.get(effect.model, ""),
+            "model": effect.model if known else "",
+            "tool_name": effect.tool,
+        }
+        self.metrics.tool_result_size_bytes.labels(**labels).observe(result_size(effect.result))
+        if effect.result.is_error:
+            self.metrics.tool_errors_total.labels(**labels).inc()
+        if effect.truncated:
+            self.metrics.tool_result_truncated_total.labels(**labels).inc()

@@ -1,6 +1,7 @@
-"""The one door into a chat's row: locks it, lets a move work on it, commits, sends the effects."""
+"""The one way into a chat's row: lock it, let a move change it, commit, send the effects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -11,11 +12,16 @@ from sqlalchemy import Connection, Engine
 from shared.chats.machine.change import Change
 from shared.chats.machine.effects import FENCED, Effects, Enqueue
 from shared.chats.machine.limits import Limits
+from shared.chats.machine.unit import Unit
 from shared.chats.model.chat import Chat
 from shared.chats.model.ids import ChatId, WorkerId
 from shared.chats.store import chats as store
-from shared.chats.store.chats import LockedForBegin
+from shared.chats.store.chats import Locked
+from shared.chats.store.messages import SqlHistory
+from shared.chats.store.queue import SqlQueue
 from shared.chats.store.sweep import SweepPlan, plan_round
+from shared.chats.store.tool_runs import SqlLedger
+from shared.chats.store.written import SqlRows
 
 T = TypeVar("T")
 
@@ -37,60 +43,51 @@ class ChatMachine:
     limits: Limits
     new_id: Callable[[], UUID]
 
-    def update(
-        self,
-        chat_id: ChatId,
-        move: Callable[[Change], T],
-        *,
-        record: Callable[[Connection, Updated[T]], None] | None = None,
-    ) -> Updated[T]:
-        """Make one move in one transaction, then send what it causes.
+    @contextmanager
+    def change(self, chat_id: ChatId) -> Generator[Change]:
+        """Open a chat for one move: lock it, and on leaving write, commit and tell the world.
 
-        `record` writes along in the same transaction, after the move. Raises what the move
-        raises, `ChatNotFound`, and the database's errors; then nothing has happened.
+        Raises `ChatNotFound` and the database's errors; if anything is raised inside, nothing has
+        happened.
         """
         with self.engine.begin() as connection:
-            locked = store.lock_chat(connection, chat_id)
-            change = self._open(connection, locked)
-            updated = self._close(change, move(change), record)
+            change = self._open(connection, store.lock_chat(connection, chat_id))
+            yield change
+            change.write()
         self.effects.flush(change.effects)
-        return updated
 
-    def create(
-        self,
-        chat: Chat,
-        first: Callable[[Change], T],
-        *,
-        record: Callable[[Connection, Updated[T]], None] | None = None,
-    ) -> Updated[T]:
-        """Insert a chat and make its first move, in one transaction. Raises `KeyTaken`."""
+    @contextmanager
+    def create(self, chat: Chat) -> Generator[Change]:
+        """Insert a chat and open it for its first move. Raises `KeyTaken`, and as `change` does."""
         with self.engine.begin() as connection:
-            locked = store.insert_chat(connection, chat)
-            change = self._open(connection, locked)
-            updated = self._close(change, first(change), record)
+            change = self._open(connection, store.insert_chat(connection, chat))
+            yield change
+            change.write()
         self.effects.flush(change.effects)
-        return updated
 
-    def begin(
-        self,
-        chat_id: ChatId,
-        worker_id: WorkerId,
-        move: Callable[[Change, LockedForBegin], T],
-    ) -> Updated[T]:
-        """Make the move of a delivery, with the worker's own row held against its death."""
+    @contextmanager
+    def begin(self, chat_id: ChatId, worker_id: WorkerId) -> Generator[Change]:
+        """Open a chat for a move of a worker, whose own row is held against its death."""
         death = timedelta(seconds=self.limits.death_seconds)
         with self.engine.begin() as connection:
             locked = store.lock_for_begin(connection, chat_id, worker_id=worker_id, death=death)
             change = self._open(connection, locked)
-            updated = self._close(change, move(change, locked), None)
+            change.worker_alive = locked.worker_alive
+            yield change
+            change.write()
         self.effects.flush(change.effects)
-        return updated
+
+    def update(self, chat_id: ChatId, move: Callable[[Change], T]) -> Updated[T]:
+        """Make one move, for those who repeat it through outages. Raises what the move raises."""
+        with self.change(chat_id) as change:
+            value = move(change)
+            chat = change.write()
+        return Updated(value=value, chat=chat)
 
     def delete(self, chat_id: ChatId) -> None:
         """Remove the chat and all that belongs to it; a running step is fenced out by that."""
         with self.engine.begin() as connection:
-            locked = store.lock_chat(connection, chat_id)
-            change = self._open(connection, locked)
+            change = self._open(connection, store.lock_chat(connection, chat_id))
             change.stop_worker(FENCED)
             store.delete_chat(connection, chat_id)
             change.announce()
@@ -110,33 +107,20 @@ class ChatMachine:
             self.effects.flush([Enqueue(chat_id=chat_id) for chat_id in plan.resent])
         return plan
 
-    def _open(self, connection: Connection, locked: store.Locked) -> Change:
+    def _open(self, connection: Connection, locked: Locked) -> Change:
         chat = locked.chat
+        history = SqlHistory(connection, chat.id, locked.spare_ids)
         change = Change(
-            transaction=connection,
+            connection=connection,
             chat=chat,
             before=chat.copy(),
             now=locked.now,
             limits=self.limits,
             new_id=self.new_id,
-            spare_ids=list(locked.spare_ids),
+            queue=SqlQueue(connection, chat.id),
+            history=history,
+            ledger=SqlLedger(connection, chat.id),
+            unit=Unit(rows=SqlRows(connection, history)),
         )
         chat.snapshot_version += 1
         return change
-
-    def _close(
-        self,
-        change: Change,
-        value: T,
-        record: Callable[[Connection, Updated[T]], None] | None,
-    ) -> Updated[T]:
-        if change.unchanged:
-            # Nothing was written, so there is no new snapshot and nothing to tell.
-            change.effects.clear()
-            updated = Updated(value=value, chat=change.before)
-        else:
-            change.seal()
-            updated = Updated(value=value, chat=change.chat)
-        if record is not None:
-            record(change.connection, updated)
-        return updated

@@ -95,6 +95,16 @@ class NewMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserMessage:
+    """What a person or a producer says, before it has a place."""
+
+    content: tuple[Part, ...]
+    model: str | None = None
+    author: str | None = None
+    metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
     """A user message that waits for the current turn to end."""
 

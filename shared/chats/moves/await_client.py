@@ -1,7 +1,6 @@
 """Wait for the client's tool results, each call until its deadline, and go on after them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.chats.machine.change import Change
@@ -10,17 +9,7 @@ from shared.chats.model.messages import NewMessage, Role
 from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.chats.model.statuses import Move, Status, TurnStatus
 from shared.chats.moves.open_calls import error_result
-
-Fit = Callable[[str, ToolResultPart], ToolResultPart]
-"""Cuts a result to the room of the model of this name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expired:
-    """What stands for the results that did not come in time, and the model that gets it."""
-
-    model: str
-    results: tuple[ToolResultPart, ...]
+from shared.metrics.metrics import DYNAMIC_TOOL
 
 
 def wait_for_client(change: Change, calls: tuple[ToolCallPart, ...]) -> None:
@@ -60,21 +49,15 @@ def take_results(change: Change, move: Move, results: tuple[ToolResultPart, ...]
         change.apply(move, Status.REQUIRES_ACTION)
         return
     if turn_id is not None:
-        change.change_turn(turn_id, status=TurnStatus.ACTIVE.value, outcome_revision=None)
+        change.change_turn(turn_id, status=TurnStatus.ACTIVE, outcome_revision=None)
     change.apply(move, Status.PENDING)
     change.wake()
 
 
-def as_it_is(model: str, result: ToolResultPart) -> ToolResultPart:
-    """Return the result: for whoever has no model in mind."""
-    del model
-    return result
+def expire_action(change: Change) -> int:
+    """Answer the calls that are past their deadline, by the tool's default or an error.
 
-
-def expire_action(change: Change, fit: Fit = as_it_is) -> Expired:
-    """Answer the calls that are past their deadline: by the tool's default, else by an error.
-
-    `fit` cuts a result to the room of a model.
+    Return how many those were.
     """
     chat = change.chat
     late: tuple[PendingCall, ...] = ()
@@ -82,13 +65,12 @@ def expire_action(change: Change, fit: Fit = as_it_is) -> Expired:
         late = tuple(call for call in chat.pending_calls if call.deadline_at <= change.now)
     if not late:
         change.unchanged = True
-        return Expired(model=chat.model, results=())
+        return 0
     tools = {tool.name: tool for tool in chat.dynamic_tools}
-    results = tuple(
-        fit(chat.model, _instead(call, tools.get(call.tool_name), change.now)) for call in late
-    )
+    instead = [_instead(call, tools.get(call.tool_name), change.now) for call in late]
+    results = tuple(change.fit(DYNAMIC_TOOL, result) for result in instead)
     take_results(change, Move.EXPIRE_ACTION, results)
-    return Expired(model=chat.model, results=results)
+    return len(results)
 
 
 def _patience(change: Change, tool: DynamicTool | None) -> timedelta:

@@ -9,8 +9,6 @@ from shared.chats.model.ids import ChatId, MessageId
 from shared.chats.model.messages import NewMessage, PromptRow, Role
 from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.chats.model.tool_runs import RunKey, RunState, ToolRun
-from shared.chats.store import messages as message_store
-from shared.chats.store import tool_runs as ledger_store
 
 NOT_RUN = "The tool was not run: the turn was stopped before it could."
 """What the model reads in place of a result that will never come."""
@@ -67,12 +65,12 @@ def answer_outstanding(change: Change) -> None:
     chat = change.chat
     if chat.current_turn_id is None:
         return
-    rows = message_store.load_since_calls(change.connection, chat.id, chat.current_turn_id)
+    rows = change.history.since_calls(chat.current_turn_id)
     waiting = open_calls(rows)
     if not waiting:
         return
     messages = {one.message_id for one in waiting}
-    runs = ledger_store.load_runs(change.connection, chat.id, messages)
+    runs = change.ledger.load(messages)
     content = tuple(_answer(change, one, runs.get(one.key(chat.id))) for one in waiting)
     change.insert([NewMessage(role=Role.TOOL, turn_id=chat.current_turn_id, content=content)])
 
@@ -85,12 +83,8 @@ def _answer(change: Change, one: OpenCall, run: ToolRun | None) -> ToolResultPar
     if run.result is not None:
         return run.result
     unknown = error_result(one.call, OUTCOME_UNKNOWN, change.now)
-    ledger_store.end_run(
-        change.connection,
-        one.key(change.chat.id),
-        state=RunState.UNKNOWN,
-        result=unknown,
-        now=change.now,
+    change.ledger.end(
+        one.key(change.chat.id), state=RunState.UNKNOWN, result=unknown, now=change.now
     )
     return unknown
 

@@ -6,25 +6,10 @@ from shared.chats.machine.change import Change
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import QueueFull
 from shared.chats.model.ids import MessageId, TurnId
-from shared.chats.model.messages import NewMessage, QueuedMessage, Role
-from shared.chats.model.parts import Part
+from shared.chats.model.messages import NewMessage, QueuedMessage, Role, UserMessage
 from shared.chats.model.statuses import Move, Status, TurnStatus
 from shared.chats.moves.open_calls import answer_outstanding
 from shared.chats.rules.accounting import queued_time, reset_time
-from shared.chats.store import chats as store
-from shared.chats.store import codec
-from shared.chats.store import queue as queue_store
-from shared.jsonvalue import JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserMessage:
-    """What a person or a producer says, before it has a place."""
-
-    content: tuple[Part, ...]
-    model: str | None = None
-    author: str | None = None
-    metadata: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +35,7 @@ def enqueue_message(change: Change, message: UserMessage, *, interrupting: bool)
     if chat.queue_length >= change.limits.max_queued:
         raise QueueFull(limit=change.limits.max_queued)
     turn_id = TurnId(change.new_id())
-    store.insert_turn(
-        change.connection,
-        turn_id=turn_id,
-        chat_id=chat.id,
-        status=TurnStatus.QUEUED,
-        now=change.now,
-    )
-    queued = queue_store.append(
-        change.connection,
-        chat.id,
-        turn_id=turn_id,
-        content=message.content,
-        interrupting=interrupting,
-        model=message.model,
-        author=message.author,
-        metadata=message.metadata,
-        now=change.now,
-    )
+    queued = change.queue.append(turn_id, message, interrupting=interrupting, now=change.now)
     chat.queue_length += 1
     change.queue_changed = True
     return Placed(turn_id=turn_id, queued=queued)
@@ -89,7 +57,7 @@ def promote_head(change: Change) -> Placed | None:
     """Move the queue's head into the history and make its turn the current one."""
     if change.chat.queue_length == 0:
         return None
-    queued = queue_store.pop_head(change.connection, change.chat.id)
+    queued = change.queue.pop_head()
     if queued is None:
         return None
     change.chat.queue_length -= 1
@@ -99,7 +67,7 @@ def promote_head(change: Change) -> Placed | None:
 
 def activate(change: Change, queued: QueuedMessage) -> Placed:
     """Make a queued message, taken out of the queue, the current turn's."""
-    change.change_turn(queued.turn_id, status=TurnStatus.ACTIVE.value)
+    change.change_turn(queued.turn_id, status=TurnStatus.ACTIVE)
     message = UserMessage(
         content=queued.content, model=queued.model, author=queued.author, metadata=queued.metadata
     )
@@ -133,7 +101,7 @@ def drop_queue(change: Change) -> None:
     """Empty the queue; the turns that waited in it end `replaced`."""
     if change.chat.queue_length == 0:
         return
-    for queued in queue_store.clear(change.connection, change.chat.id):
+    for queued in change.queue.clear():
         replace_queued(change, queued)
     change.chat.queue_length = 0
     change.queue_changed = True
@@ -143,9 +111,9 @@ def replace_queued(change: Change, queued: QueuedMessage) -> None:
     """End the turn of a message that left the queue unanswered: queued is all it ever was."""
     change.change_turn(
         queued.turn_id,
-        status=TurnStatus.REPLACED.value,
+        status=TurnStatus.REPLACED,
         outcome_revision=change.chat.snapshot_version,
-        time=codec.dump(queued_time(since=queued.created_at, now=change.now)),
+        time=queued_time(since=queued.created_at, now=change.now),
         ended_at=change.now,
     )
 

@@ -14,8 +14,8 @@ from sqlalchemy import (
 
 from shared.chats.model.ids import ChatId, MessageId
 from shared.chats.model.messages import Message, QueuedMessage
-from shared.chats.store import queue as queue_store
 from shared.chats.store.messages import read_message
+from shared.chats.store.queue import SqlQueue
 from shared.chats.store.tables import messages
 
 MAX_PAGE_BYTES: Final = 32 * 1024 * 1024
@@ -73,7 +73,7 @@ def _fitting(found: Sequence[tuple[int, int]]) -> list[int]:
 
 def load_queue(connection: Connection, chat_id: ChatId) -> Sequence[QueuedMessage]:
     """Return the queue in the order in which it will be promoted."""
-    return queue_store.load(connection, chat_id)
+    return SqlQueue(connection, chat_id).load()
 
 
 def _shown(chat_id: ChatId) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 
 from shared.chats.model.chat import Chat, DynamicTool, PendingCall
 from shared.chats.model.messages import Usage
-from shared.chats.model.statuses import OnError, Status
+from shared.chats.model.statuses import OnError, Status, TurnStatus
 from shared.chats.model.timing import TurnTime
 from shared.chats.model.turns import ChatError, RetryState
 from shared.chats.store import codec
@@ -37,7 +37,7 @@ def changes(before: Chat, after: Chat) -> dict[str, object]:
     """Return the columns that differ, as they are stored."""
     old, new = _VALUES(before), _VALUES(after)
     return {
-        name: _stored(value)
+        name: stored(value)
         for name, was, value in zip(_NAMES, old, new, strict=True)
         if value is not was and value != was
     }
@@ -45,10 +45,11 @@ def changes(before: Chat, after: Chat) -> dict[str, object]:
 
 def columns(chat: Chat) -> dict[str, object]:
     """Return every column, as it is stored: for the insert."""
-    return {name: _stored(value) for name, value in zip(_NAMES, _VALUES(chat), strict=True)}
+    return {name: stored(value) for name, value in zip(_NAMES, _VALUES(chat), strict=True)}
 
 
-def _stored(value: object) -> object:
+def stored(value: object) -> object:
+    """Return a value of a chat or a turn as its column has it."""
     match value:
         case ChatError() | RetryState() | Usage() | TurnTime():
             return codec.dump(value)
@@ -56,7 +57,7 @@ def _stored(value: object) -> object:
             return [_stored_item(item) for item in cast("tuple[object, ...]", value)]
         case Mapping():
             return dict(cast(Mapping[str, object], value))
-        case Status() | OnError():
+        case Status() | TurnStatus() | OnError():
             return value.value
         case _:
             return value

@@ -1,4 +1,4 @@
-"""The messages of a chat under its row lock: read, inserted and removed, and as they are stored."""
+"""The history of a chat in SQL: read, inserted and removed under its row lock, and as stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -47,15 +47,88 @@ _DEFAULTS: Final[Stored] = {
 _COUNTS: Final = tuple(field.name for field in fields(Usage))
 
 
-def draw_ids(connection: Connection, count: int) -> list[MessageId]:
-    """Return ids for so many messages; they rise, also over those of this chat so far."""
-    drawn = connection.execute(_DRAW, {"count": count}).scalars().all()
-    return [MessageId(id_) for id_ in sorted(drawn)]
+class SqlHistory:
+    """The messages of a chat whose row is locked; a `shared.chats.machine.collections.History`.
 
+    What is inserted waits to be written together with the chat's row, or before the next read.
+    """
 
-def insert_messages(connection: Connection, rows: Sequence[Stored]) -> None:
-    """Insert messages as `stored_message` returns them."""
-    connection.execute(insert(messages), [dict(row) for row in rows])
+    def __init__(
+        self, connection: Connection, chat_id: ChatId, spare_ids: Sequence[MessageId] = ()
+    ) -> None:
+        """Take the transaction that holds the lock; `spare_ids` were drawn under it, and rise."""
+        self._connection = connection
+        self._chat_id = chat_id
+        self._spare_ids = list(spare_ids)
+        self._waiting: list[Stored] = []
+
+    def insert(
+        self, rows: Sequence[NewMessage], *, revision: int, attempt: int, now: datetime
+    ) -> list[MessageId]:
+        """Add messages in their order; return their ids, which rise over all earlier ones."""
+        ids = self._draw_ids(len(rows))
+        stamps = {"revision": revision, "attempt": attempt}
+        self._waiting += [
+            stored_message(self._chat_id, id_, row, now=now, **stamps)
+            for id_, row in zip(ids, rows, strict=True)
+        ]
+        return ids
+
+    def take_waiting(self, most: int) -> Sequence[Stored]:
+        """Hand over what is not written yet; were it over `most`, it is written here instead."""
+        if len(self._waiting) > most:
+            self._write_waiting()
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def find(self, message_id: MessageId) -> Message | None:
+        """Return one current message."""
+        self._write_waiting()
+        statement = select(messages).where(self._current(), messages.c.id == message_id)
+        row = self._connection.execute(statement).mappings().first()
+        return None if row is None else read_message(row)
+
+    def remove_from(self, first: MessageId, *, revision: int, now: datetime) -> None:
+        """Soft-delete a message and all after it; readers are told by the `revision`."""
+        self._write_waiting()
+        self._connection.execute(
+            update(messages)
+            .where(self._current(), messages.c.id >= first)
+            .values(deleted_at=now, revision=revision)
+        )
+
+    def since_calls(self, turn_id: TurnId) -> list[Message]:
+        """Return a turn's current messages from its newest calls on, oldest first.
+
+        Calls before those are answered: the model is not asked again before they are.
+        """
+        self._write_waiting()
+        of_turn = and_(self._current(), messages.c.turn_id == turn_id)
+        newest = select(func.max(messages.c.id)).where(
+            of_turn, messages.c.content.contains([{"type": "tool-call"}])
+        )
+        statement = (
+            select(messages)
+            .where(of_turn, messages.c.id >= newest.scalar_subquery())
+            .order_by(messages.c.id)
+        )
+        return [read_message(row) for row in self._connection.execute(statement).mappings()]
+
+    def _draw_ids(self, count: int) -> list[MessageId]:
+        missing = count - len(self._spare_ids)
+        if missing > 0:
+            drawn = self._connection.execute(_DRAW, {"count": missing}).scalars().all()
+            self._spare_ids += [MessageId(id_) for id_ in sorted(drawn)]
+        ids, self._spare_ids = self._spare_ids[:count], self._spare_ids[count:]
+        return ids
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
+            self._connection.execute(insert(messages), [dict(row) for row in self._waiting])
+            self._waiting = []
+
+    def _current(self) -> ColumnElement[bool]:
+        return and_(messages.c.chat_id == self._chat_id, messages.c.deleted_at.is_(None))
 
 
 def stored_message(
@@ -135,54 +208,3 @@ def _read_line(row: Row) -> PromptRow:
         role=Role(row["role"]),
         content=codec.load_parts(row["content"]),
     )
-
-
-def load_since_calls(connection: Connection, chat_id: ChatId, turn_id: TurnId) -> list[Message]:
-    """Return a turn's current messages from its newest calls on, oldest first.
-
-    Calls before those are answered: the model is not asked again before they are.
-    """
-    of_turn = and_(_current(chat_id), messages.c.turn_id == turn_id)
-    newest = select(func.max(messages.c.id)).where(
-        of_turn, messages.c.content.contains([{"type": "tool-call"}])
-    )
-    statement = (
-        select(messages)
-        .where(of_turn, messages.c.id >= newest.scalar_subquery())
-        .order_by(messages.c.id)
-    )
-    return [read_message(row) for row in connection.execute(statement).mappings()]
-
-
-def find_message(connection: Connection, chat_id: ChatId, message_id: MessageId) -> Message | None:
-    """Return one current message."""
-    statement = select(messages).where(_current(chat_id), messages.c.id == message_id)
-    row = connection.execute(statement).mappings().first()
-    return None if row is None else read_message(row)
-
-
-def remove_messages_from(
-    connection: Connection,
-    chat_id: ChatId,
-    first: MessageId,
-    *,
-    revision: int,
-    now: datetime,
-) -> None:
-    """Soft-delete a message and all after it."""
-    statement = (
-        update(messages)
-        .where(_current(chat_id), messages.c.id >= first)
-        .values(deleted_at=now, revision=revision)
-    )
-    connection.execute(statement)
-
-
-def last_message_id(connection: Connection, chat_id: ChatId) -> MessageId:
-    """Return the newest current message's id, 0 if there is none."""
-    statement = select(func.coalesce(func.max(messages.c.id), 0)).where(_current(chat_id))
-    return MessageId(connection.execute(statement).scalar_one())
-
-
-def _current(chat_id: ChatId) -> ColumnElement[bool]:
-    return and_(messages.c.chat_id == chat_id, messages.c.deleted_at.is_(None))

@@ -1,4 +1,4 @@
-"""Every statement of the ledger: which call was started under which lease, and what came of it."""
+"""The ledger of tools in SQL: which call was started under which lease, and what came of it."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -14,59 +14,54 @@ from shared.chats.store.tables import tool_runs as runs
 from shared.jsonvalue import JsonObject
 
 
-def load_runs(
-    connection: Connection, chat_id: ChatId, message_ids: Collection[MessageId]
-) -> Mapping[RunKey, ToolRun]:
-    """Return what the ledger has of the calls of these messages."""
-    statement = select(runs).where(runs.c.chat_id == chat_id, runs.c.message_id.in_(message_ids))
-    return {_key(row): _read(row) for row in connection.execute(statement).mappings()}
+class SqlLedger:
+    """The calls of a chat whose row is locked; a `shared.chats.machine.collections.Ledger`."""
 
+    def __init__(self, connection: Connection, chat_id: ChatId) -> None:
+        """Take the transaction that holds the lock."""
+        self._connection = connection
+        self._chat_id = chat_id
 
-def insert_claim(
-    connection: Connection,
-    key: RunKey,
-    *,
-    tool: str,
-    arguments_hash: str,
-    lease_id: LeaseId,
-    now: datetime,
-) -> bool:
-    """Claim a call that nobody has started; False = the ledger has it already."""
-    statement = insert(runs).values(
-        chat_id=key.chat_id,
-        message_id=key.message_id,
-        call_index=key.index,
-        tool=tool,
-        arguments_hash=arguments_hash,
-        state=RunState.CLAIMED.value,
-        lease_id=lease_id,
-        claimed_at=now,
-    )
-    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    def load(self, message_ids: Collection[MessageId]) -> Mapping[RunKey, ToolRun]:
+        """Return what there is of the calls of these messages."""
+        statement = select(runs).where(
+            runs.c.chat_id == self._chat_id, runs.c.message_id.in_(message_ids)
+        )
+        return {_key(row): _read(row) for row in self._connection.execute(statement).mappings()}
 
+    def find(self, key: RunKey) -> ToolRun | None:
+        """Return what there is of a call."""
+        row = self._connection.execute(select(runs).where(_is(key))).mappings().first()
+        return None if row is None else _read(row)
 
-def find_run(connection: Connection, key: RunKey) -> ToolRun | None:
-    """Return what the ledger has of a call."""
-    row = connection.execute(select(runs).where(_is(key))).mappings().first()
-    return None if row is None else _read(row)
+    def claim(
+        self, key: RunKey, *, tool: str, arguments_hash: str, lease_id: LeaseId, now: datetime
+    ) -> bool:
+        """Claim a call that nobody has started; False = it is there already."""
+        statement = insert(runs).values(
+            chat_id=key.chat_id,
+            message_id=key.message_id,
+            call_index=key.index,
+            tool=tool,
+            arguments_hash=arguments_hash,
+            state=RunState.CLAIMED.value,
+            lease_id=lease_id,
+            claimed_at=now,
+        )
+        return self._connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
+    def claim_again(self, key: RunKey, *, lease_id: LeaseId, now: datetime) -> None:
+        """Take over the claim of a lease that is over, to run the call once more."""
+        again = {"lease_id": lease_id, "runs": runs.c.runs + 1, "claimed_at": now}
+        self._connection.execute(update(runs).where(_is(key)).values(again))
 
-def claim_again(connection: Connection, key: RunKey, *, lease_id: LeaseId, now: datetime) -> None:
-    """Take over the claim of a lease that is over, to run the call once more."""
-    connection.execute(
-        update(runs).where(_is(key)).values(lease_id=lease_id, runs=runs.c.runs + 1, claimed_at=now)
-    )
-
-
-def end_run(
-    connection: Connection, key: RunKey, *, state: RunState, result: ToolResultPart, now: datetime
-) -> None:
-    """Write what came of a claimed call; one that has its result already keeps it."""
-    connection.execute(
-        update(runs)
-        .where(_is(key), runs.c.state == RunState.CLAIMED.value)
-        .values(state=state.value, result=codec.dump(result), ended_at=now)
-    )
+    def end(self, key: RunKey, *, state: RunState, result: ToolResultPart, now: datetime) -> None:
+        """Write what came of a claimed call; one that has its result already keeps it."""
+        self._connection.execute(
+            update(runs)
+            .where(_is(key), runs.c.state == RunState.CLAIMED.value)
+            .values(state=state.value, result=codec.dump(result), ended_at=now)
+        )
 
 
 def _is(key: RunKey) -> ColumnElement[bool]:

@@ -128,6 +128,7 @@ def _interrupt(api: Api, chat_id: str, redis_url: str) -> None:
             dispatcher=Recorder(),
             notifier=Publisher(redis),
             metrics=Metrics.noop(),
+            providers={},
             log=structlog.get_logger(),
         )
         machine = ChatMachine(engine=api.engine, effects=effects, limits=Limits(), new_id=uuid7)

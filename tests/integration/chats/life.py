@@ -22,9 +22,13 @@ from shared.chats.model.statuses import LEASED, BusyBehavior, Status
 from shared.chats.model.timing import Spans
 from shared.chats.moves.await_client import expire_action
 from shared.chats.moves.callers.fields import NewFields, set_fields
-from shared.chats.moves.callers.tool_results import ClientResult, Submission, submit_tool_results
+from shared.chats.moves.callers.tool_results import (
+    ClientResult,
+    SubmittedResults,
+    submit_tool_results,
+)
 from shared.chats.moves.turns import Placed
-from shared.chats.moves.workers.commit_calls import Committed, commit_calls
+from shared.chats.moves.workers.commit_calls import Commitment, Committed, commit_calls
 from shared.chats.moves.workers.settle import (
     Ending,
     Failed,
@@ -131,13 +135,13 @@ class ChatLife(RuleBasedStateMachine):
     def submit(self, data: st.DataObject) -> None:
         calls = self._model.calls
         ids = data.draw(st.lists(st.sampled_from(calls), min_size=1, unique=True))
-        submission = Submission(
+        submission = SubmittedResults(
             results=[ClientResult(tool_call_id=id_, output="found") for id_ in ids],
             partial=True,
             canonical=str(self.living.number()).encode(),
         )
         self._attempt(
-            lambda change: submit_tool_results(change, submission, fit=lambda part: part),
+            lambda change: submit_tool_results(change, submission),
             lambda model: model.submit(ids),
         )
 
@@ -261,7 +265,9 @@ class ChatLife(RuleBasedStateMachine):
         kept = _kept(turn_id, "calls", calls)
         said: Row = ("assistant", step.turn, ",".join(calls))
         found = self._attempt(
-            lambda change: commit_calls(change, step.fence, row, kept, Spans()),
+            lambda change: commit_calls(
+                change, step.fence, Commitment(answer=row, if_stopped=kept, spans=Spans())
+            ),
             lambda model: model.commit_calls(step.number, following, said, calls),
         )
         if isinstance(found, Committed) and self._model.lease == following:

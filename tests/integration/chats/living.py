@@ -131,13 +131,8 @@ class Living:
 
     def deliver(self, moves: Moves, worker: int) -> object:
         lease_id, worker_id = LeaseId(uuid7()), self.workers[worker]
-        result = self.bench.machine.begin(
-            self.chat_id,
-            worker_id,
-            lambda change, locked: moves.begin(
-                change, locked, worker_id=worker_id, lease_id=lease_id
-            ),
-        ).value
+        with self.bench.machine.begin(self.chat_id, worker_id) as change:
+            result = moves.begin(change, worker_id=worker_id, lease_id=lease_id)
         if isinstance(result, Begun):
             episode = astuple(result.chat.episode)
             assert episode not in self.episodes, "an episode was used twice"

@@ -16,8 +16,12 @@ from shared.chats.moves.callers.fields import NewFields, set_fields
 from shared.chats.moves.callers.interrupt_retry import interrupt, retry
 from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.moves.callers.send import send
-from shared.chats.moves.callers.tool_results import ClientResult, Submission, submit_tool_results
-from shared.chats.moves.workers.commit_calls import commit_calls
+from shared.chats.moves.callers.tool_results import (
+    ClientResult,
+    SubmittedResults,
+    submit_tool_results,
+)
+from shared.chats.moves.workers.commit_calls import Commitment, commit_calls
 from shared.chats.moves.workers.recover import (
     recover_interrupting,
     recover_running,
@@ -80,10 +84,10 @@ def _delete(bench: Bench, standing: Standing) -> object:
 
 def _submit(bench: Bench, standing: Standing) -> object:
     results = [ClientResult(tool_call_id=call_id, output="found") for call_id in ("a", "b")]
-    submission = Submission(results=results, partial=False, canonical=b"these")
+    submission = SubmittedResults(results=results, partial=False, canonical=b"these")
     return bench.machine.update(
         standing.chat_id,
-        lambda change: submit_tool_results(change, submission, fit=lambda result: result),
+        lambda change: submit_tool_results(change, submission),
     ).value
 
 
@@ -101,12 +105,13 @@ def _require_action(standing: Standing) -> Ending:
 
 
 def _commit(bench: Bench, standing: Standing) -> object:
-    kept = (answer("partial", turn_id=standing.turn_id),)
+    commitment = Commitment(
+        answer=call_row(standing.turn_id, "a", "b"),
+        if_stopped=(answer("partial", turn_id=standing.turn_id),),
+        spans=Spans(),
+    )
     return bench.machine.update(
-        standing.chat_id,
-        lambda change: commit_calls(
-            change, standing.fence, call_row(standing.turn_id, "a", "b"), kept, Spans()
-        ),
+        standing.chat_id, lambda change: commit_calls(change, standing.fence, commitment)
     ).value
 
 

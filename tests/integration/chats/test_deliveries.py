@@ -17,7 +17,6 @@ from shared.chats.moves.callers.interrupt_retry import interrupt
 from shared.chats.moves.turns import start_turn
 from shared.chats.moves.workers.begin import NotDue, NothingToDo
 from shared.chats.moves.workers.settle import Failed, Finish
-from shared.chats.store import messages as message_store
 from shared.chats.store import workers
 from tests.chats import PASSING, Bench, answer, open_bench, said
 from tests.integration.chats.standing import put
@@ -186,9 +185,9 @@ def test_a_move_reads_what_it_has_just_said(bench: Bench) -> None:
 
     def speak(change: Change) -> list[Message]:
         turn_id = start_turn(change, said("one")).turn_id
-        before = message_store.find_message(change.connection, change.chat.id, _last(change))
+        before = change.history.find(_last(change))
         change.insert([answer("two", turn_id=turn_id)])
-        after = message_store.find_message(change.connection, change.chat.id, _last(change))
+        after = change.history.find(_last(change))
         change.apply(Move.SEND_QUEUE, Status.PENDING)
         assert before is not None
         assert after is not None

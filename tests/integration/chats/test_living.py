@@ -11,14 +11,14 @@ from sqlalchemy import Engine, text
 from shared.chats.machine.change import Change
 from shared.chats.model.ids import LeaseId, MessageId, WorkerId
 from shared.chats.model.lease import Fence
+from shared.chats.model.messages import UserMessage
 from shared.chats.model.parts import TextPart
 from shared.chats.model.statuses import BusyBehavior
 from shared.chats.moves.callers.edit import edit
 from shared.chats.moves.callers.send import send
-from shared.chats.moves.turns import Placed, UserMessage
+from shared.chats.moves.turns import Placed
 from shared.chats.moves.workers.begin import Beginning, begin
 from shared.chats.moves.workers.settle import Result, Settlement, settle
-from shared.chats.store.chats import LockedForBegin
 from tests.integration.chats.life import ChatLife
 from tests.integration.chats.living import Moves
 
@@ -57,11 +57,9 @@ def _deaf_fence(change: Change, fence: Fence, result: Result) -> Settlement:
     return settle(change, Fence(history_version=chat.history_version, lease_id=lease_id), result)
 
 
-def _forgetful_begin(
-    change: Change, locked: LockedForBegin, *, worker_id: WorkerId, lease_id: LeaseId
-) -> Beginning:
+def _forgetful_begin(change: Change, *, worker_id: WorkerId, lease_id: LeaseId) -> Beginning:
     """Give every attempt the same number."""
-    beginning = begin(change, locked, worker_id=worker_id, lease_id=lease_id)
+    beginning = begin(change, worker_id=worker_id, lease_id=lease_id)
     change.chat.generation_attempt = min(change.chat.generation_attempt, 1)
     return beginning
 
@@ -80,7 +78,7 @@ def _forgetful_edit(change: Change, message_id: MessageId, content: tuple[TextPa
     turn_id = change.chat.current_turn_id
     placed = edit(change, message_id, content)
     if turn_id is not None:
-        change.turn_changes.pop(turn_id, None)
+        change.unit.turns.pop(turn_id, None)
     return placed
 
 

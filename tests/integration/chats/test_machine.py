@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, StatementError
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
@@ -13,7 +12,7 @@ from uuid_utils.compat import uuid7
 from shared.chats.machine.change import Change
 from shared.chats.machine.effects import Cancel, Changed, EffectFailed, Effects, Hint
 from shared.chats.machine.limits import Limits
-from shared.chats.machine.machine import ChatMachine, Updated
+from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.errors import ChatNotFound, KeyTaken, QueueFull
 from shared.chats.model.ids import ChatId
 from shared.chats.model.parts import TextPart, ToolCallPart
@@ -69,7 +68,7 @@ class _Broken:
 
 def _machine(bench: Bench, out: _Watcher | _Broken) -> ChatMachine:
     log = structlog.stdlib.get_logger()
-    effects = Effects(dispatcher=out, notifier=out, metrics=Metrics.noop(), log=log)
+    effects = Effects(dispatcher=out, notifier=out, metrics=Metrics.noop(), providers={}, log=log)
     return replace(bench.machine, effects=effects)
 
 
@@ -96,20 +95,17 @@ def test_what_is_rolled_back_sends_nothing(bench: Bench) -> None:
     assert (len(bench.recorder.sent), len(bench.recorder.hints)) == sent
 
 
-def test_a_failing_record_takes_the_move_back(bench: Bench) -> None:
+def test_what_fails_behind_the_write_takes_the_move_back(bench: Bench) -> None:
     standing = put(bench, Status.WAITING)
     before = bench.rows(standing.chat_id)
 
-    def record(connection: Connection, updated: Updated[None]) -> None:
-        assert updated.chat.title == "new"
+    def move(change: Change) -> None:
+        set_fields(change, NewFields(title="new"))
+        assert change.write().title == "new"
         raise QueueFull(limit=1)
 
     with pytest.raises(QueueFull):
-        bench.machine.update(
-            standing.chat_id,
-            lambda change: set_fields(change, NewFields(title="new")),
-            record=record,
-        )
+        bench.machine.update(standing.chat_id, move)
     assert bench.rows(standing.chat_id) == before
 
 
@@ -180,12 +176,13 @@ def test_a_chat_that_can_not_be_created_leaves_nothing(bench: Bench) -> None:
     none = open_bench(bench.engine, limits=Limits(max_queued=1, death_seconds=LONG_SECONDS))
     chat = new_chat()
 
-    def first(change: Change) -> None:
-        create(change, said("hello"))
-        raise QueueFull(limit=1)
+    def begin_and_fail() -> None:
+        with none.machine.create(chat) as change:
+            create(change, said("hello"))
+            raise QueueFull(limit=1)
 
     with pytest.raises(QueueFull):
-        none.machine.create(chat, first)
+        begin_and_fail()
     assert not any(none.rows(chat.id).values())
     assert none.recorder.sent == []
 

@@ -7,13 +7,12 @@ import pytest
 from shared.chats.machine.limits import Limits
 from shared.chats.model.errors import QueuedNotFound, QueueFull
 from shared.chats.model.ids import ChatId, QueuedId
-from shared.chats.model.messages import Role
+from shared.chats.model.messages import Role, UserMessage
 from shared.chats.model.parts import TextPart
 from shared.chats.model.statuses import BusyBehavior, Status
 from shared.chats.moves.callers.interrupt_retry import interrupt
 from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.moves.callers.send import send
-from shared.chats.moves.turns import UserMessage
 from shared.chats.moves.workers.settle import Finish
 from tests.chats import LONG_SECONDS, Bench, open_bench
 from tests.integration.chats.standing import put

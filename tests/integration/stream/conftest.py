@@ -56,6 +56,7 @@ def machine(engine: Engine, stream_settings: Settings) -> Iterator[ChatMachine]:
         dispatcher=Recorder(),
         notifier=publisher,
         metrics=Metrics.noop(),
+        providers={},
         log=structlog.stdlib.get_logger(),
     )
     yield ChatMachine(engine=engine, effects=effects, limits=Limits(), new_id=uuid7)

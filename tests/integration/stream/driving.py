@@ -53,15 +53,10 @@ class Driven:
         return self.chat.episode
 
     def begin(self) -> Episode:
-        updated = self.machine.begin(
-            self.id,
-            self.worker_id,
-            lambda change, locked: begin(
-                change, locked, worker_id=self.worker_id, lease_id=LeaseId(uuid7())
-            ),
-        )
-        assert isinstance(updated.value, Begun)
-        self.chat, self.fence = updated.chat, updated.value.fence
+        with self.machine.begin(self.id, self.worker_id) as change:
+            begun = begin(change, worker_id=self.worker_id, lease_id=LeaseId(uuid7()))
+        assert isinstance(begun, Begun)
+        self.chat, self.fence = begun.chat, begun.fence
         return self.episode
 
     def begin_now(self) -> Episode:

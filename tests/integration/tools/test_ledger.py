@@ -22,7 +22,7 @@ from shared.chats.moves.callers.interrupt_retry import interrupt, retry
 from shared.chats.moves.callers.send import send
 from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN
 from shared.chats.moves.workers.claim_tool import Claimed, Known, claim, record_run
-from shared.chats.moves.workers.commit_calls import Committed, commit_calls
+from shared.chats.moves.workers.commit_calls import Commitment, Committed, commit_calls
 from shared.chats.moves.workers.recover import recover_interrupting, recover_running
 from shared.chats.moves.workers.settle import More, RequireAction, Settlement, Stopped
 from tests.chats import Bench, answer, call_row, open_bench, register_worker, said
@@ -52,13 +52,8 @@ class Committing:
         rerun: bool = False,
     ) -> Claimed | Known:
         used = fence or self.at.fence
-        return self.bench.machine.begin(
-            self.chat_id,
-            worker_id or self.bench.worker_id,
-            lambda change, locked: claim(
-                change, locked, used, self.key(index), _call(index), rerun=rerun
-            ),
-        ).value
+        with self.bench.machine.begin(self.chat_id, worker_id or self.bench.worker_id) as change:
+            return claim(change, used, self.key(index), _call(index), rerun=rerun)
 
     def record(self, index: int, *, fence: Fence | None = None) -> None:
         used = fence or self.at.fence
@@ -96,9 +91,13 @@ def _result(index: int) -> ToolResultPart:
 
 def _commit(bench: Bench, chat_id: ChatId, fence: Fence) -> Committed | Settlement:
     turn_id = bench.chat(chat_id).current_turn_id
-    kept = (answer("kept", turn_id=turn_id),)
+    commitment = Commitment(
+        answer=call_row(turn_id, *CALLS),
+        if_stopped=(answer("kept", turn_id=turn_id),),
+        spans=SPANS,
+    )
     return bench.machine.update(
-        chat_id, lambda change: commit_calls(change, fence, call_row(turn_id, *CALLS), kept, SPANS)
+        chat_id, lambda change: commit_calls(change, fence, commitment)
     ).value
 
 

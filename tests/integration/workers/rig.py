@@ -19,9 +19,7 @@ from shared.chats.model.statuses import Move
 from shared.config.catalog import Catalog, Model
 from shared.events.merge import assemble
 from shared.events.parts_buffer import read_episode
-from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_redis, open_redis
-from shared.tools.recorder import ToolRecorder
 from shared.tools.registry import load_tools
 from tests.chats import Bench, open_bench
 from tests.unit.steps.ending import NOW
@@ -184,7 +182,6 @@ def _deps(
         start_limit=partial(timers.start, TimerName.TOOL),
         start_grace=partial(timers.start, TimerName.GRACE),
         now=lambda: NOW,
-        recorder=ToolRecorder(metrics=Metrics.noop(), models={MODEL.name: MODEL}),
         reached=pass_by,
         log=log,
     )

@@ -3,14 +3,11 @@
 from dataclasses import dataclass, field
 
 import structlog
-from prometheus_client import CollectorRegistry
 from redis import Redis
 from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
 from shared.chats.model.ids import WorkerId
-from shared.metrics.metrics import Metrics
-from shared.tools.recorder import ToolRecorder
 from tests.chats import Bench
 from workers.failpoints import pass_by
 from workers.leases.registry import Leases
@@ -95,7 +92,6 @@ def open_watch(
         recovery=recovery,
         renewal=renewal,
         counter=counts,
-        tools=ToolRecorder(metrics=Metrics(CollectorRegistry()), models={}),
         reached=pass_by,
         period_seconds=NEVER_SECONDS,
         lost_seconds=NEVER_SECONDS,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.submit.new_chat import title_of
 from shared.chats.model.parts import FilePart, Part, TextPart
+from shared.submission.new_chat import title_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from uuid_utils.compat import uuid7
 
 from shared.chats.machine.change import Change
+from shared.chats.machine.collections import History, Ledger, Queue, Rows
 from shared.chats.machine.limits import Limits
+from shared.chats.machine.unit import Unit
 from shared.chats.model.errors import ChatArchived, MoveNotAllowed
 from shared.chats.model.ids import LeaseId, WorkerId
 from shared.chats.model.statuses import ENDED, LEASED, Move, Status, TurnStatus
@@ -86,7 +88,11 @@ def _open(status: Status, *, archived: bool = False) -> Change:
     )
     return Change(
         # A change of status asks the database nothing.
-        transaction=cast(Connection, None),
+        connection=cast(Connection, None),
+        queue=cast(Queue, None),
+        history=cast(History, None),
+        ledger=cast(Ledger, None),
+        unit=Unit(rows=cast(Rows, None)),
         chat=chat,
         before=chat.copy(),
         now=chat.created_at,

@@ -13,10 +13,9 @@ from shared.chats.model.ids import ChatId, MessageId, TurnId
 from shared.chats.model.parts import ToolCallPart, ToolResultPart
 from shared.chats.model.tool_runs import RunState
 from shared.chats.moves.workers.claim_tool import Claimed, Known
+from shared.chats.rules.result_room import room_of
 from shared.config.catalog import Model
 from shared.jsonvalue import JsonValue
-from shared.metrics.metrics import Metrics
-from shared.tools.recorder import ToolRecorder
 from shared.tools.spec import Tool, tool
 from tests.unit.steps.ending import NOW
 from tests.unit.steps.playing import StillTimers
@@ -57,8 +56,10 @@ class MemoryLedger:
             self.claimed.append(call.index)
         return Claimed()
 
-    def record(self, call: Call, result: ToolResultPart, state: RunState) -> None:
-        del result
+    def record(
+        self, call: Call, result: ToolResultPart, state: RunState, *, truncated: bool
+    ) -> None:
+        del result, truncated
         if self.recording is not None:
             assert self.recording.wait(WAIT_SECONDS)
         if self.record_error is not None:
@@ -104,7 +105,6 @@ class Stage:
             start_limit=partial(self.timers.start, TimerName.TOOL),
             start_grace=partial(self.timers.start, TimerName.GRACE),
             now=lambda: NOW,
-            recorder=ToolRecorder(metrics=Metrics.noop(), models={"small": SMALL}),
             reached=self.reached,
             log=structlog.stdlib.get_logger(),
         )
@@ -116,7 +116,7 @@ ABOUT = About(
     turn_id=TurnId(uuid7()),
     owner="ann",
     labels={"team": "red"},
-    model="small",
+    result_room=room_of(SMALL.context_limit),
 )
 
 

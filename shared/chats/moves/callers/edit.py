@@ -4,11 +4,10 @@ from shared.chats.machine.change import Change
 from shared.chats.machine.effects import FENCED
 from shared.chats.model.errors import MessageNotFound, NotAUserMessage
 from shared.chats.model.ids import MessageId
-from shared.chats.model.messages import Role
+from shared.chats.model.messages import Role, UserMessage
 from shared.chats.model.parts import Part
 from shared.chats.model.statuses import Move, Status, TurnStatus
-from shared.chats.moves.turns import Placed, UserMessage, clear_action, drop_queue, start_turn
-from shared.chats.store import messages as message_store
+from shared.chats.moves.turns import Placed, clear_action, drop_queue, start_turn
 
 
 def edit(change: Change, message_id: MessageId, content: tuple[Part, ...]) -> Placed:
@@ -18,7 +17,7 @@ def edit(change: Change, message_id: MessageId, content: tuple[Part, ...]) -> Pl
     """
     change.require(Move.EDIT)
     chat = change.chat
-    found = message_store.find_message(change.connection, chat.id, message_id)
+    found = change.history.find(message_id)
     if found is None:
         raise MessageNotFound
     if found.role is not Role.USER:
@@ -28,9 +27,7 @@ def edit(change: Change, message_id: MessageId, content: tuple[Part, ...]) -> Pl
     # No other turn can be open, and one that has ended keeps its outcome.
     change.end_turn(TurnStatus.REPLACED)
     change.book()
-    message_store.remove_messages_from(
-        change.connection, chat.id, message_id, revision=chat.snapshot_version, now=change.now
-    )
+    change.history.remove_from(message_id, revision=chat.snapshot_version, now=change.now)
     change.history_changed = True
     clear_action(chat)
     chat.compaction_requested_at = None

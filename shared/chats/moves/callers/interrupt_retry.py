@@ -32,7 +32,7 @@ def retry(change: Change) -> None:
     if chat.current_turn_id is not None:
         change.change_turn(
             chat.current_turn_id,
-            status=TurnStatus.ACTIVE.value,
+            status=TurnStatus.ACTIVE,
             error=None,
             ended_at=None,
             outcome_revision=None,

@@ -6,7 +6,6 @@ from shared.chats.model.ids import QueuedId, TurnId
 from shared.chats.model.messages import QueuedMessage
 from shared.chats.model.statuses import Move, Status
 from shared.chats.moves.turns import Placed, activate, replace_queued, stop_turn
-from shared.chats.store import queue as queue_store
 
 
 def delete_queued(change: Change, queued_id: QueuedId) -> TurnId:
@@ -26,13 +25,13 @@ def promote_queued(change: Change, queued_id: QueuedId) -> Placed:
 
 
 def _promote_into_running(change: Change, queued_id: QueuedId) -> Placed:
-    if not queue_store.move_to_head(change.connection, change.chat.id, queued_id):
+    if not change.queue.move_to_head(queued_id):
         raise QueuedNotFound
     change.queue_changed = True
     if change.chat.status is Status.RUNNING:
         change.stop_worker()
     change.apply(Move.PROMOTE_QUEUED, Status.INTERRUPTING)
-    head = queue_store.load(change.connection, change.chat.id)[0]
+    head = change.queue.load()[0]
     return Placed(turn_id=head.turn_id, queued=head)
 
 
@@ -48,7 +47,7 @@ def _promote_over(change: Change, queued_id: QueuedId) -> Placed:
 
 
 def _take(change: Change, queued_id: QueuedId) -> QueuedMessage:
-    queued = queue_store.remove(change.connection, change.chat.id, queued_id)
+    queued = change.queue.remove(queued_id)
     if queued is None:
         raise QueuedNotFound
     change.chat.queue_length -= 1

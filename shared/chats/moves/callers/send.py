@@ -2,17 +2,10 @@
 
 from shared.chats.machine.change import Change
 from shared.chats.model.errors import ChatBusy
+from shared.chats.model.messages import UserMessage
 from shared.chats.model.statuses import BusyBehavior, Move, Status
-from shared.chats.moves.turns import (
-    Placed,
-    UserMessage,
-    enqueue_message,
-    promote_head,
-    start_turn,
-    stop_turn,
-)
+from shared.chats.moves.turns import Placed, enqueue_message, promote_head, start_turn, stop_turn
 from shared.chats.rules.transitions import allows
-from shared.chats.store import queue as queue_store
 
 _MOVES = {
     BusyBehavior.QUEUE: Move.SEND_QUEUE,
@@ -61,7 +54,7 @@ def _send_idle(change: Change, move: Move, message: UserMessage) -> Placed:
 
 def _send_over(change: Change, move: Move, message: UserMessage) -> Placed:
     """Stop a turn that no worker holds, and take its place."""
-    waits_behind = queue_store.has_interrupting(change.connection, change.chat.id)
+    waits_behind = change.queue.has_interrupting()
     stop_turn(change)
     if waits_behind:
         promote_head(change)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.chats.machine.change import Change
@@ -12,6 +12,7 @@ from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.statuses import Move, Status
 from shared.chats.moves.await_client import take_results
 from shared.jsonvalue import JsonValue
+from shared.metrics.metrics import DYNAMIC_TOOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class ClientResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class SubmittedResults:
     """What one request brings; `canonical` is the same for the same words in any order of keys."""
 
     results: Sequence[ClientResult]
@@ -37,10 +38,8 @@ class Submission:
         return hashlib.sha256(self.canonical).hexdigest()
 
 
-def submit_tool_results(
-    change: Change, submission: Submission, *, fit: Callable[[ToolResultPart], ToolResultPart]
-) -> None:
-    """Take results, and go on with the turn after the last one; `fit` cuts what is too long.
+def submit_tool_results(change: Change, submission: SubmittedResults) -> None:
+    """Take results, cut to the room of the model, and go on with the turn after the last one.
 
     The newest submission once more changes nothing. Raises `MoveNotAllowed`,
     `InvalidToolResults`.
@@ -52,14 +51,15 @@ def submit_tool_results(
     pending = {call.tool_call_id: call for call in change.chat.pending_calls}
     _check(submission, pending)
     results = tuple(
-        fit(
+        change.fit(
+            DYNAMIC_TOOL,
             ToolResultPart(
                 tool_call_id=result.tool_call_id,
                 tool_name=pending[result.tool_call_id].tool_name,
                 result=result.output,
                 is_error=result.is_error,
                 created_at=change.now,
-            )
+            ),
         )
         for result in submission.results
     )
@@ -67,7 +67,7 @@ def submit_tool_results(
     change.chat.last_submission = submission.fingerprint
 
 
-def _is_repeat(change: Change, submission: Submission) -> bool:
+def _is_repeat(change: Change, submission: SubmittedResults) -> bool:
     chat = change.chat
     if chat.last_submission != submission.fingerprint:
         return False
@@ -78,7 +78,7 @@ def _is_repeat(change: Change, submission: Submission) -> bool:
     return not all(result.tool_call_id in pending for result in submission.results)
 
 
-def _check(submission: Submission, pending: dict[str, PendingCall]) -> None:
+def _check(submission: SubmittedResults, pending: dict[str, PendingCall]) -> None:
     ids = [result.tool_call_id for result in submission.results]
     doubled = [id_ for id_, times in Counter(ids).items() if times > 1]
     if doubled:

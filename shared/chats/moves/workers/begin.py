@@ -16,8 +16,6 @@ from shared.chats.model.tool_runs import RunKey, ToolRun
 from shared.chats.model.turns import ChatError
 from shared.chats.moves.open_calls import OpenCall, open_calls
 from shared.chats.moves.workers.fail import fail
-from shared.chats.store import tool_runs as ledger_store
-from shared.chats.store.chats import LockedForBegin
 
 EARLY = timedelta(milliseconds=250)
 """How far ahead of its time a chat may begin."""
@@ -61,9 +59,7 @@ class GivenUp:
 Beginning = Begun | NotDue | NothingToDo | GivenUp
 
 
-def begin(
-    change: Change, locked: LockedForBegin, *, worker_id: WorkerId, lease_id: LeaseId
-) -> Beginning:
+def begin(change: Change, *, worker_id: WorkerId, lease_id: LeaseId) -> Beginning:
     """Take the lease if the chat is pending and due. Raises `WorkerDead`."""
     chat = change.chat
     if chat.status is not Status.PENDING:
@@ -73,14 +69,14 @@ def begin(
     if early is not None:
         change.unchanged = True
         return early
-    if not locked.worker_alive:
+    if not change.worker_alive:
         raise WorkerDead
     if change.limits.max_losses and chat.losses >= change.limits.max_losses:
         fail(change, Move.FAIL_LOST, _lost_error(change))
         return GivenUp()
     queued_seconds = _due_for(change)
     _take(change, worker_id, lease_id)
-    prompt = change.seal_and_load_prompt()
+    prompt = change.write_and_load_prompt()
     waiting = open_calls([row for row in prompt.messages if row.turn_id == chat.current_turn_id])
     return Begun(
         fence=Fence(history_version=chat.history_version, lease_id=lease_id),
@@ -97,9 +93,7 @@ def begin(
 def _runs(change: Change, waiting: list[OpenCall]) -> Mapping[RunKey, ToolRun]:
     if not waiting:
         return {}
-    return ledger_store.load_runs(
-        change.connection, change.chat.id, {one.message_id for one in waiting}
-    )
+    return change.ledger.load({one.message_id for one in waiting})
 
 
 def _time_left(change: Change) -> NotDue | NothingToDo | None:

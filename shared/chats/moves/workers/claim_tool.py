@@ -13,8 +13,6 @@ from shared.chats.model.statuses import Status
 from shared.chats.model.tool_runs import RunKey, RunState
 from shared.chats.moves.open_calls import OUTCOME_UNKNOWN, error_result
 from shared.chats.moves.workers.fence import check_fence
-from shared.chats.store import tool_runs as ledger_store
-from shared.chats.store.chats import LockedForBegin
 from shared.jsonvalue import JsonValue, storable
 
 
@@ -32,7 +30,6 @@ class Known:
 
 def claim(
     change: Change,
-    locked: LockedForBegin,
     fence: Fence,
     key: RunKey,
     call: ToolCallPart,
@@ -48,10 +45,9 @@ def claim(
     change.unchanged = True  # the ledger is written, the chat is not
     if change.chat.status is not Status.RUNNING:
         raise StepStopped
-    if not locked.worker_alive:
+    if not change.worker_alive:
         raise WorkerDead
-    is_new = ledger_store.insert_claim(
-        change.connection,
+    is_new = change.ledger.claim(
         key,
         tool=call.tool_name,
         arguments_hash=arguments_hash(call.args),
@@ -64,7 +60,7 @@ def claim(
 def _claim_known(
     change: Change, fence: Fence, key: RunKey, call: ToolCallPart, *, rerun: bool
 ) -> Claimed | Known:
-    run = ledger_store.find_run(change.connection, key)
+    run = change.ledger.find(key)
     assert run is not None
     if run.result is not None:
         return Known(result=run.result)
@@ -72,12 +68,10 @@ def _claim_known(
         # This very claim, whose COMMIT was answered too late: a step claims a call once.
         return Claimed()
     if rerun:
-        ledger_store.claim_again(change.connection, key, lease_id=fence.lease_id, now=change.now)
+        change.ledger.claim_again(key, lease_id=fence.lease_id, now=change.now)
         return Claimed()
     unknown = error_result(call, OUTCOME_UNKNOWN, change.now)
-    ledger_store.end_run(
-        change.connection, key, state=RunState.UNKNOWN, result=unknown, now=change.now
-    )
+    change.ledger.end(key, state=RunState.UNKNOWN, result=unknown, now=change.now)
     return Known(result=unknown)
 
 
@@ -87,7 +81,7 @@ def record_run(
     """Write down what came of a claimed call. Raises `StaleFence`."""
     check_fence(change, fence)
     change.unchanged = True
-    ledger_store.end_run(change.connection, key, state=state, result=result, now=change.now)
+    change.ledger.end(key, state=state, result=result, now=change.now)
 
 
 def arguments_hash(args: JsonValue) -> str:

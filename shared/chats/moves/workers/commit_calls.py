@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from shared.chats.machine.change import Change
+from shared.chats.machine.effects import ToolResulted
 from shared.chats.model.errors import StaleFence
 from shared.chats.model.ids import MessageId
 from shared.chats.model.lease import Episode, Fence
@@ -22,12 +23,23 @@ class Committed:
     episode: Episode
 
 
-def commit_calls(
-    change: Change, fence: Fence, answer: NewMessage, if_stopped: Rows, spans: Spans
-) -> Committed | Settlement:
-    """Insert the answer and keep the lease; a stopped step ends here, with `if_stopped`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """An answer whose calls are about to run; `if_stopped` is kept if a person was faster.
 
     `spans` is how the lease was spent so far: from here on it is the tools', whoever ends it.
+    `refused` are calls that are answered without being run, to be counted.
+    """
+
+    answer: NewMessage
+    if_stopped: Rows
+    spans: Spans
+    refused: tuple[ToolResulted, ...] = ()
+
+
+def commit_calls(change: Change, fence: Fence, commitment: Commitment) -> Committed | Settlement:
+    """Insert the answer and keep the lease; a stopped step ends here, with `if_stopped`.
+
     Raises `StaleFence`. Once more after a COMMIT whose answer was lost, it finds what it wrote.
     """
     chat = change.chat
@@ -40,13 +52,14 @@ def commit_calls(
             episode=chat.episode,
         )
     check_fence(change, fence)
-    change.spans = spans
+    change.spans = commitment.spans
+    change.effects += commitment.refused
     if chat.status is Status.INTERRUPTING:
-        finish_interruption(change, if_stopped, Move.FINISH_INTERRUPTION)
+        finish_interruption(change, commitment.if_stopped, Move.FINISH_INTERRUPTION)
         return Settlement(move=Move.FINISH_INTERRUPTION)
     if chat.status is not Status.RUNNING:
         raise StaleFence
-    [message_id] = change.insert([answer])
+    [message_id] = change.insert([commitment.answer])
     change.apply(Move.COMMIT_CALLS, Status.RUNNING)
     change.book()
     return Committed(

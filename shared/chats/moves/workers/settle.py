@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.chats.machine.change import Change
-from shared.chats.machine.effects import Retried
+from shared.chats.machine.effects import Retried, ToolResulted
 from shared.chats.model.ids import MessageId
 from shared.chats.model.lease import Fence
 from shared.chats.model.messages import NewMessage, Role
@@ -77,12 +77,14 @@ class Result:
     """What a step brings to its settling.
 
     `partial` is what is kept if a person stopped it, with a result for every call in it; of one
-    that finishes or goes on that is all of its rows.
+    that finishes or goes on that is all of its rows. `refused` are calls that were answered without
+    being run, to be counted.
     """
 
     ending: Ending
     partial: Rows = ()
     spans: Spans = field(default_factory=Spans)
+    refused: tuple[ToolResulted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ def settle(change: Change, fence: Fence, result: Result) -> Settlement:
     """Write a step's end under its fence. Raises `StaleFence`."""
     check_fence(change, fence)
     change.spans = result.spans
+    change.effects += result.refused
     if change.chat.status is Status.INTERRUPTING:
         finish_interruption(change, _kept(result), Move.FINISH_INTERRUPTION)
         return Settlement(move=Move.FINISH_INTERRUPTION)

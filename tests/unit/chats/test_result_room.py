@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chats.model.parts import ToolResultPart
+from shared.chats.rules.result_room import SMALLEST_ROOM, UNKNOWN_ROOM, cut, result_size, room_of
 from shared.jsonvalue import JsonValue
-from shared.tools.results import SMALLEST_ROOM, UNKNOWN_ROOM, cut, result_size, room_of
 
 KIB = 1024
 SIZES: list[Any] = json.loads(Path("tests/cases/aux_cases.json").read_text())["tool_result_size"]

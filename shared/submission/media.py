@@ -1,15 +1,15 @@
-"""Refuses files that the model of a chat can't be shown, before anything of them is stored."""
+"""Finds files that the model of a chat can't be shown, before anything of them is stored."""
 
 from collections.abc import Sequence
 
-from api.problems import FieldFault, invalid
 from shared.chats.model.parts import FilePart, Part
 from shared.config.catalog import Catalog
 from shared.config.media import matches, takes
+from shared.submission.errors import FieldFault, InvalidSubmission
 
 
-def require_files(catalog: Catalog, model: str, content: Sequence[Part]) -> None:
-    """Raise `Problem` when a file is of a type that the model's dialect can't take.
+def require_media(catalog: Catalog, model: str, content: Sequence[Part]) -> None:
+    """Raise `InvalidSubmission` when the model's dialect can't take a file of the content.
 
     A model that is no longer declared takes everything here: its turn says what is wrong.
     """
@@ -26,4 +26,4 @@ def require_files(catalog: Catalog, model: str, content: Sequence[Part]) -> None
         if isinstance(part, FilePart) and not matches(part.media_type, taken)
     ]
     if faults:
-        raise invalid(faults)
+        raise InvalidSubmission(faults)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.http.json_schema import SchemaChecks
 from shared.jsonvalue import JsonObject
+from shared.submission.tool_schema import SchemaChecks
 
 
 @pytest.mark.parametrize(
