@@ -8,7 +8,7 @@ one.
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from api.stream.catch_up import catch_up, needs_reset, start_cursor
 from api.stream.client import Client
@@ -21,6 +21,7 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.reads.stream import Since, StreamView
 from shared.events.types import ChangedHint, ChatNote, EventName, PartBatch, PartEntry
+from shared.metrics.metrics import Metrics
 
 _RECENT: Final = 512
 """So many of the newest parts bridge the time that a read takes."""
@@ -30,14 +31,6 @@ RECENT_SECONDS: Final = 15.0
 
 A client that misses one after all finds it in the buffer.
 """
-
-
-class CutOffs(Protocol):
-    """Counts clients that did not keep up."""
-
-    def stream_cut_off(self) -> None:
-        """One more."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +47,13 @@ class FeedRead:
 class Feed:
     """One chat and everybody who watches it."""
 
-    def __init__(self, chat_id: ChatId, *, clock: Callable[[], float], cut_offs: CutOffs) -> None:
+    def __init__(self, chat_id: ChatId, *, clock: Callable[[], float], metrics: Metrics) -> None:
         """Start without clients, and without knowing anything of the chat."""
         self.chat_id = chat_id
         self.clients: dict[Client, None] = {}
         self.view: StreamView | None = None
         self._clock = clock
-        self._cut_offs = cut_offs
+        self._metrics = metrics
         self._target = 0
         self._ahead: Episode | None = None
         self._newest = Episode(history_version=-1)
@@ -250,4 +243,4 @@ class Feed:
         for client in [one for one in self.clients if one.gone]:
             del self.clients[client]
             if client.send_buffer.end is EndReason.CUT_OFF:
-                self._cut_offs.stream_cut_off()
+                self._metrics.stream_cut_off_total.inc()

@@ -9,12 +9,13 @@ import structlog
 
 from api.stream.client import Client, StreamRequest
 from api.stream.feed import Feed
-from api.stream.ports import Channels, Reads, Recorder
+from api.stream.ports import Channels, Reads
 from api.stream.send_buffer import EndReason, SendBuffer
 from api.stream.subscription import Serving, StreamUnavailable, Subscription, serve
 from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
 from shared.events.wire import UnreadableNote, decode_note
+from shared.metrics.metrics import Metrics
 
 _log = structlog.stdlib.get_logger()
 
@@ -74,7 +75,7 @@ class Hub:
 
     ::
 
-        hub = Hub(reads=reads, recorder=metrics)
+        hub = Hub(reads=reads, metrics=metrics)
         subscriber = Subscriber(url, on_message=hub.hear, on_connected=hub.resync)
         subscriber.start()
         hub.start(subscriber)
@@ -85,14 +86,14 @@ class Hub:
         self,
         *,
         reads: Reads,
-        recorder: Recorder,
+        metrics: Metrics,
         settings: HubSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Take what it reads from; the rest comes with `start`."""
         self._reads = reads
-        self._recorder = recorder
+        self._metrics = metrics
         self._settings = settings or HubSettings()
         self._clock = clock
         self._sleep = sleep
@@ -183,7 +184,7 @@ class Hub:
             return subscription
         if self._channels is None:
             raise StreamUnavailable
-        feed = Feed(chat_id, clock=self._clock, cut_offs=self._recorder)
+        feed = Feed(chat_id, clock=self._clock, metrics=self._metrics)
         subscribed = asyncio.ensure_future(self._channels.subscribe(chat_channel(chat_id)))
         subscription = Subscription(feed=feed, subscribed=subscribed, kicked=asyncio.Event())
         self._subscriptions[chat_id] = subscription
@@ -220,7 +221,7 @@ class Hub:
 
     def _count(self, step: int) -> None:
         self._streams += step
-        self._recorder.stream_subscribers(self._streams)
+        self._metrics.stream_subscribers.set(self._streams)
 
     @property
     def _compare_in(self) -> float:

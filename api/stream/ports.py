@@ -40,15 +40,3 @@ class Channels(Protocol):
     def unsubscribe(self, channel: str) -> None:
         """Leave a channel."""
         ...
-
-
-class Recorder(Protocol):
-    """Counts clients."""
-
-    def stream_subscribers(self, count: int) -> None:
-        """So many clients are here now."""
-        ...
-
-    def stream_cut_off(self) -> None:
-        """One more did not keep up."""
-        ...

@@ -12,22 +12,6 @@ from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_redis
 
 
-class StreamRecorder:
-    """Counts the clients of streams in the metrics."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        """Take the recorders of the process."""
-        self._metrics = metrics
-
-    def stream_subscribers(self, count: int) -> None:
-        """So many clients are here now."""
-        self._metrics.stream_subscribers.set(count)
-
-    def stream_cut_off(self) -> None:
-        """One more did not keep up."""
-        self._metrics.stream_cut_off_total.inc()
-
-
 class Streams:
     """The hub, from the start of the loop to its end."""
 
@@ -41,7 +25,7 @@ class Streams:
         closing.callback(self._reader.close)
         self.hub = Hub(
             reads=self._reader,
-            recorder=StreamRecorder(metrics),
+            metrics=metrics,
             settings=HubSettings(
                 client_buffer=settings.stream_client_buffer,
                 heartbeat=settings.heartbeat_seconds,

@@ -71,7 +71,11 @@ class Failure:
     """The provider lost the previous response. Internal: never serialised to a client."""
 
 
-class ProviderError(Exception):
+class ProviderFailure(Exception):
+    """A model call did not come to its end: what adapters raise, whatever their dialect."""
+
+
+class ProviderError(ProviderFailure):
     """The provider answered with an error, as an HTTP status or as an event in the stream.
 
     `status_code` is 0 for an error event of a stream that began with 200. Headers and body are
@@ -96,7 +100,7 @@ class ProviderError(Exception):
         self.body = body
 
 
-class TransportFailed(Exception):
+class TransportFailed(ProviderFailure):
     """The connection failed: connect, look-up, TLS, read, or a payload that can't be decoded."""
 
     def __init__(self, provider: str = "", phase: Phase = "connect") -> None:
@@ -106,7 +110,7 @@ class TransportFailed(Exception):
         self.phase: Phase = phase
 
 
-class StreamTruncated(Exception):
+class StreamTruncated(ProviderFailure):
     """The stream ended in good order, but without the terminal event of its dialect."""
 
     def __init__(self, provider: str = "", dialect: str = "") -> None:
@@ -128,7 +132,7 @@ class StreamReset(Exception):
         self.from_peer = from_peer
 
 
-class Preclassified(Exception):
+class Preclassified(ProviderFailure):
     """Our own code knows what happened: its `failure` wins over everything else in the chain."""
 
     def __init__(self, failure: Failure) -> None:

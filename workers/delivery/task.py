@@ -10,6 +10,7 @@ from shared.broker.celery_app import App
 from shared.broker.wakeup import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
 from shared.chats.model.ids import ChatId
 from workers.delivery.message_check import checked
+from workers.metrics import WorkerMetrics
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 
 _log = structlog.stdlib.get_logger()
@@ -17,42 +18,30 @@ _log = structlog.stdlib.get_logger()
 RunStepOf = Callable[[ChatId], Outcome]
 
 
-class DeliveryCounter(Protocol):
-    """Counts the deliveries that led to no step."""
-
-    def stale(self) -> None:
-        """One found nothing to do."""
-        ...
-
-    def unreadable(self) -> None:
-        """One had a payload that this process can't read."""
-        ...
-
-
 class _Task(Protocol):
     def retry(self, *, countdown: float, max_retries: None) -> Exception: ...
 
 
-def register(app: App, run_step: RunStepOf, counter: DeliveryCounter) -> None:
+def register(app: App, run_step: RunStepOf, metrics: WorkerMetrics) -> None:
     """Make `chat.run_step` known to the application."""
 
     # Whatever arguments came: a payload of the wrong shape is acknowledged here, not by Celery.
     def deliver(task: _Task, *args: object, **_: object) -> None:
-        chat_id = _read(args, counter)
+        chat_id = _read(args, metrics)
         if chat_id is not None:
             with structlog.contextvars.bound_contextvars(chat_id=str(chat_id)):
-                _finish(task, _attempt(run_step, chat_id), counter)
+                _finish(task, _attempt(run_step, chat_id), metrics)
 
     options = {"name": RUN_STEP, "bind": True, "max_retries": None, "shared": False}
-    strategy = staticmethod(checked(counter.unreadable))  # it becomes an attribute of a class
+    strategy = staticmethod(checked(metrics.unreadable))  # it becomes an attribute of a class
     cast(Any, app).task(**options, Strategy=strategy)(deliver)
 
 
-def _read(args: tuple[object, ...], counter: DeliveryCounter) -> ChatId | None:
+def _read(args: tuple[object, ...], metrics: WorkerMetrics) -> ChatId | None:
     try:
         return RunStep.model_validate(args[0] if args else None).chat_id
     except ValidationError as error:
-        counter.unreadable()
+        metrics.unreadable()
         _log.error("delivery.unreadable", problems=error.errors(include_input=False))
         return None
 
@@ -67,10 +56,10 @@ def _attempt(run_step: RunStepOf, chat_id: ChatId) -> Outcome | None:
         return None
 
 
-def _finish(task: _Task, outcome: Outcome | None, counter: DeliveryCounter) -> None:
+def _finish(task: _Task, outcome: Outcome | None, metrics: WorkerMetrics) -> None:
     match outcome:
         case Stale():
-            counter.stale()
+            metrics.stale()
         case RetryLater(delay_seconds=delay) if delay <= LONGEST_COUNTDOWN_SECONDS:
             # The exact delay, not a whole number of seconds: a backing-off chat's is whole anyway,
             # and the remainder of an early delivery would be late by up to a second. Should the

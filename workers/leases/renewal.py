@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -16,6 +15,7 @@ from shared.chats.model.statuses import Status
 from shared.chats.store import workers
 from workers.leases.registry import CancelReason, Lease, Leases
 from workers.loop import LoopThread
+from workers.metrics import WorkerMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +39,6 @@ class _Steady:
     last: float
 
 
-class LossCounter(Protocol):
-    """Counts steps that lost their chat."""
-
-    def lost(self) -> None:
-        """One more."""
-        ...
-
-
 class Renewal:
     """A thread with a connection of its own: a round every `period_seconds`.
 
@@ -61,7 +53,7 @@ class Renewal:
         me: Me,
         leases: Leases,
         loop: LoopThread,
-        counter: LossCounter,
+        metrics: WorkerMetrics,
         period_seconds: float,
         new_id: Callable[[], UUID],
         renamed: Callable[[WorkerId], None],
@@ -73,7 +65,7 @@ class Renewal:
         self._me = me
         self._leases = leases
         self._loop = loop
-        self._counter = counter
+        self._metrics = metrics
         self._period = period_seconds
         self._gap = _GAP_PERIODS * period_seconds
         self._new_id = new_id
@@ -187,7 +179,7 @@ class Renewal:
     def _lose(self, lease: Lease) -> None:
         # A step that settles may just have given its lease back; the fence tells it if not.
         if not lease.settling and lease.cancel(CancelReason.FENCED):
-            self._counter.lost()
+            self._metrics.lost()
             self._log.warning("renewal.lease_lost", chat_id=str(lease.chat_id))
 
     def _die(self) -> None:

@@ -34,8 +34,8 @@ from workers.failpoints import Reached, pass_by
 from workers.leases.registry import CancelReason, Leases
 from workers.leases.renewal import Me, Renewal
 from workers.loop import LoopThread
+from workers.metrics import WorkerMetrics
 from workers.process.loop_services import LoopServices
-from workers.process.metrics import WorkerMetrics
 from workers.recovery.recovery import Recovery
 from workers.recovery.sweeper import Sweeper
 from workers.steps.deps import StepDeps
@@ -90,7 +90,7 @@ class Engine:
         self._redis = open_redis(settings.redis_url.get_secret_value())
         self._database = _open(settings, settings.worker_pool_size, "stepwell-worker")
         self._own_database = _open(settings, 1, "stepwell-renewal")
-        self.deliveries = WorkerMetrics(self._metrics, busy_slots=self._leases.busy_slots)
+        self.metrics = WorkerMetrics(self._metrics, busy_slots=self._leases.busy_slots)
         self._registry = load_tools(self._catalog.tool_modules)
         self._reached = reached
         self._machine = ChatMachine(
@@ -117,7 +117,7 @@ class Engine:
         self._metrics.build_info.labels(version=VERSION).set(1)
         self._loop.start()
         traffic = self._loop.run(
-            LoopServices.open(self._settings, self._catalog, self._leases, self.deliveries)
+            LoopServices.open(self._settings, self._catalog, self._leases, self.metrics)
         )
         self._traffic = traffic
         self._step = self._make_step(traffic)
@@ -144,7 +144,7 @@ class Engine:
 
     def consuming(self) -> None:
         """Note that deliveries come from now on."""
-        self._metrics.worker_consuming.set(1)
+        self.metrics.consuming()
 
     def drain(self) -> None:
         """Give back what still runs."""
@@ -199,7 +199,7 @@ class Engine:
             now=_now,
             registry=self._registry,
             tools=self._make_tools(timers),
-            recorder=self.deliveries,
+            metrics=self.metrics,
             log=_log,
         )
 
@@ -221,7 +221,7 @@ class Engine:
             me=Me(host=socket.gethostname(), pid=os.getpid(), version=VERSION),
             leases=self._leases,
             loop=self._loop,
-            counter=self.deliveries,
+            metrics=self.metrics,
             period_seconds=self._settings.renewal_seconds,
             new_id=uuid7,
             renamed=self._renamed,
@@ -233,7 +233,7 @@ class Engine:
             machine=self._machine,
             recovery=recovery,
             renewal=self._renewal,
-            counter=self.deliveries,
+            metrics=self.metrics,
             reached=self._reached,
             period_seconds=self._settings.sweep_seconds,
             lost_seconds=self._settings.lost_seconds,

@@ -13,6 +13,7 @@ from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings
 from workers.delivery import celery_worker, task
+from workers.metrics import WorkerMetrics
 from workers.process.metrics_server import MetricsServer
 from workers.shutdown import Shutdown
 from workers.steps.outcome import Outcome
@@ -30,8 +31,8 @@ class Deps(Protocol):
     """What the engine gives the frame. Its methods are called in the order they stand here."""
 
     @property
-    def deliveries(self) -> task.DeliveryCounter:
-        """Counts deliveries without a step."""
+    def metrics(self) -> WorkerMetrics:
+        """Counts deliveries, among others."""
         ...
 
     def start(self) -> None:
@@ -66,7 +67,7 @@ def work(
     registry = CollectorRegistry()
     dispatcher = Dispatcher(app)
     deps = make_deps(settings, dispatcher, registry)
-    task.register(app, deps.run_step, deps.deliveries)
+    task.register(app, deps.run_step, deps.metrics)
     ending = Shutdown(
         drain=deps.drain,
         force=_force,

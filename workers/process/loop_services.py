@@ -11,8 +11,9 @@ from shared.config.settings import Settings
 from shared.redis.connection import open_async_redis
 from workers.leases.cancel_listener import CancelListener
 from workers.leases.registry import Leases
+from workers.metrics import WorkerMetrics
 from workers.providers.registry import Providers
-from workers.streaming.flusher import Flusher, FlushSettings, Recorder
+from workers.streaming.flusher import Flusher, FlushSettings
 
 _log = structlog.stdlib.get_logger()
 
@@ -28,14 +29,14 @@ class LoopServices:
 
     @classmethod
     async def open(
-        cls, settings: Settings, catalog: Catalog, leases: Leases, recorder: Recorder
+        cls, settings: Settings, catalog: Catalog, leases: Leases, metrics: WorkerMetrics
     ) -> "LoopServices":
         """Open what needs no answer from anybody: Redis may be away."""
         url = settings.redis_url.get_secret_value()
         redis = open_async_redis(url)
         flusher = Flusher(
             redis,
-            recorder=recorder,
+            metrics=metrics,
             settings=FlushSettings(buffer_ttl=settings.buffer_seconds),
         )
         flusher.start()

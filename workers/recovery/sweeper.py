@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from threading import Event, Thread
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from structlog.stdlib import BoundLogger
 
@@ -13,20 +13,13 @@ from shared.chats.model.lease import LeasedChat
 from shared.chats.store.sweep import SweepPlan
 from workers.failpoints import Failpoint, Reached
 from workers.leases.renewal import Renewal
+from workers.metrics import WorkerMetrics
 from workers.recovery.recovery import Recovery
 
 T = TypeVar("T")
 
 _JITTER = 0.2
 """A fleet that was started together must not sweep together."""
-
-
-class SweepCounter(Protocol):
-    """Counts what was put right."""
-
-    def swept(self, reason: str, count: int = 1) -> None:
-        """So many for this reason."""
-        ...
 
 
 class Sweeper:
@@ -38,7 +31,7 @@ class Sweeper:
         machine: ChatMachine,
         recovery: Recovery,
         renewal: Renewal,
-        counter: SweepCounter,
+        metrics: WorkerMetrics,
         reached: Reached,
         period_seconds: float,
         lost_seconds: float,
@@ -50,7 +43,7 @@ class Sweeper:
         self._machine = machine
         self._recovery = recovery
         self._renewal = renewal
-        self._counter = counter
+        self._metrics = metrics
         self._reached = reached
         self._period = period_seconds
         self._lost_seconds = lost_seconds
@@ -84,8 +77,8 @@ class Sweeper:
         plan = self._attempt("plan", self._plan)
         if plan is None:
             return
-        self._counter.swept("dead_worker", plan.dead_workers)
-        self._counter.swept("lost_message", len(plan.resent))
+        self._metrics.swept("dead_worker", plan.dead_workers)
+        self._metrics.swept("lost_message", len(plan.resent))
         for held in plan.orphaned:
             self._put_right("orphaned", partial(self._take_back, held))
         for held in plan.overdue:
@@ -108,11 +101,11 @@ class Sweeper:
         self._reached(Failpoint.EXPIRING)
         expired = self._recovery.expire(chat_id)
         self._reached(Failpoint.EXPIRED)
-        self._counter.swept("deadline", expired)
+        self._metrics.swept("deadline", expired)
 
     def _put_right(self, reason: str, act: Callable[[], bool]) -> None:
         if self._attempt(reason, act):
-            self._counter.swept(reason)
+            self._metrics.swept(reason)
 
     def _attempt(self, what: str, act: Callable[[], T]) -> T | None:
         if self._stopping.is_set():

@@ -1,32 +1,57 @@
-"""Decides how a step goes on after an answer, and after its tools. Pure."""
+"""Decides once how a step goes on: after an answer, with calls left open, and after tools. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.chats.model.ids import MessageId, TurnId
-from shared.chats.model.messages import NewMessage
-from shared.chats.model.parts import Part, ToolCallPart, ToolResultPart
+from shared.chats.model.messages import NewMessage, Role, Usage
+from shared.chats.model.parts import (
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from shared.chats.model.timing import Spans
 from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN, error_result
 from shared.chats.moves.workers.begin import Begun
 from shared.chats.moves.workers.commit_calls import Commitment
 from shared.chats.moves.workers.settle import (
     Failed,
+    Finish,
     More,
     Released,
     RequireAction,
     Result,
+    Rows,
     Stopped,
 )
+from shared.config.catalog import Model
+from shared.failures.kinds import ErrorKind, Failure
+from workers.failures.classify import classify
 from workers.leases.registry import CancelReason
-from workers.steps.calls import Sorted, find_loop, sort_calls
+from workers.providers.protocol import FinishReason, StreamEnd
+from workers.steps.answer.collect import CollectedAnswer
+from workers.steps.answer.read_stream import Streamed
+from workers.steps.calls import Sorted, find_loop, refused_results, sort_calls
+from workers.steps.partial import partial_rows
 from workers.steps.prompt.available_tools import AvailableTools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToCommit:
-    """An answer with calls to run."""
+class Said:
+    """A complete answer; `row` None = it said nothing. `calls` are ours or the client's to run."""
+
+    row: NewMessage | None
+    calls: Mapping[int, ToolCallPart]
+    reason: FinishReason
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTools:
+    """The answer goes into the history, and then its calls run."""
 
     commitment: Commitment
     calls: Sorted
@@ -41,32 +66,60 @@ class Leftover:
     known: Mapping[int, ToolResultPart]
 
 
-def decide(
-    begun: Begun, result: Result, answer: NewMessage, calls: Sorted, now: datetime
-) -> Result | ToCommit:
-    """Return what an answer with calls comes to; `result` says what it was otherwise."""
+def read_answer(
+    begun: Begun, model: Model | None, streamed: Streamed, now: datetime
+) -> Said | Result:
+    """Return a complete answer, or what a step brings whose answer broke off.
+
+    `now` stamps synthetic tool results.
+    """
+    spans = Spans(provider=streamed.seconds)
+    finish = streamed.answer.finish
+    if finish is not None and model is not None:
+        row = _answer_row(begun, model, streamed.answer, finish)
+        calls = {} if row is None else local_calls(row.content)
+        return Said(row=row, calls=calls, reason=finish.reason, spans=spans)
+    chat = begun.chat
+    partial = partial_rows(
+        streamed.answer.parts, turn_id=chat.current_turn_id, model=chat.model, now=now
+    )
+    return Result(ending=_broken(model, streamed, now), partial=partial, spans=spans)
+
+
+def next_of(
+    said: Said, begun: Begun, tools: AvailableTools, *, max_steps: int, now: datetime
+) -> Result | RunTools:
+    """Return what follows a complete answer: the one place that decides about its calls."""
     turn_id = begun.chat.current_turn_id
-    stopped = (answer, *calls.results(turn_id, _not_run(calls, now)))
-    loop = find_loop([row for row in begun.messages if row.turn_id == turn_id], calls.asked)
-    if loop is not None:
-        return replace(result, ending=Failed(failure=loop), partial=stopped)
+    if said.row is None or not _goes_on(said):
+        return _finished(said, turn_id, now)
+    calls = sort_calls(said.calls, tools, now)
+    # What is kept if a person stops the turn before this is written.
+    stopped = (said.row, *calls.results(turn_id, _not_run(calls, now)))
+    failure = _too_many_steps(begun.steps + 1, max_steps) or _loop(begun, calls)
+    if failure is not None:
+        return Result(ending=Failed(failure=failure), partial=stopped, spans=said.spans)
+    refused = refused_results(calls, tools, begun.chat.model)
     if calls.to_run:
         commitment = Commitment(
-            answer=answer, if_stopped=stopped, spans=result.spans, refused=result.refused
+            answer=said.row, if_stopped=stopped, spans=said.spans, refused=refused
         )
-        return ToCommit(commitment=commitment, calls=calls)
-    rows = (answer, *calls.results(turn_id, {}))
-    if not calls.dynamic:
-        return replace(result, ending=More(rows=rows))
+        return RunTools(commitment=commitment, calls=calls)
+    rows = (said.row, *calls.results(turn_id, {}))
     ending = RequireAction(rows=rows, calls=tuple(calls.dynamic.values()))
-    return replace(result, ending=ending, partial=stopped)
+    return Result(
+        ending=ending if calls.dynamic else More(rows=rows),
+        partial=stopped,
+        spans=said.spans,
+        refused=refused,
+    )
 
 
-def find_leftover(begun: Begun, offer: AvailableTools, now: datetime) -> Leftover:
+def find_leftover(begun: Begun, tools: AvailableTools, now: datetime) -> Leftover:
     """Return the newest message's calls that are still open, with what the ledger has of them."""
     message_id = begun.waiting[-1].message_id
     waiting = [one for one in begun.waiting if one.message_id == message_id]
-    calls = sort_calls({one.index: one.call for one in waiting}, offer, now)
+    calls = sort_calls({one.index: one.call for one in waiting}, tools, now)
     known: dict[int, ToolResultPart] = {}
     for one in waiting:
         run = begun.runs.get(one.key(begun.chat.id))
@@ -111,6 +164,78 @@ def local_calls(parts: Sequence[Part]) -> dict[int, ToolCallPart]:
     }
 
 
+def _broken(model: Model | None, streamed: Streamed, now: datetime) -> Failed | Released | Stopped:
+    if streamed.error is not None:
+        provider, name = ("", "") if model is None else (model.provider, model.name)
+        failure = classify(streamed.error, provider=provider, now=now)
+        return Failed(failure=failure, provider=provider, model=name)
+    if streamed.stopped is CancelReason.DRAIN:
+        return Released(counts_as_loss=False)
+    return Stopped()
+
+
+def _goes_on(said: Said) -> bool:
+    match said.reason:
+        case FinishReason.TOOL_CALLS:
+            return bool(said.calls)
+        case FinishReason.PAUSE:
+            return True  # a paused answer is sent back as it is, to be gone on with
+        case _:
+            return False
+
+
+def _finished(said: Said, turn_id: TurnId | None, now: datetime) -> Result:
+    if said.row is None:
+        # Nothing said is a turn without a row, not an empty message.
+        return Result(ending=Finish(rows=()), spans=said.spans)
+    # A model that was cut off does not wait for its calls: they are answered, and not looked at.
+    unrun = tuple(error_result(call, NOT_RUN, now) for call in said.calls.values())
+    answered = NewMessage(role=Role.TOOL, content=unrun, turn_id=turn_id)
+    rows: Rows = (said.row, answered) if unrun else (said.row,)
+    return Result(ending=Finish(rows=rows), partial=rows, spans=said.spans)
+
+
+def _answer_row(
+    begun: Begun, model: Model, answer: CollectedAnswer, finish: StreamEnd
+) -> NewMessage | None:
+    if not any(_says_something(part) for part in answer.parts):
+        return None
+    return NewMessage(
+        role=Role.ASSISTANT,
+        content=answer.parts,
+        turn_id=begun.chat.current_turn_id,
+        model=begun.chat.model,
+        usage=_usage(model, finish.usage),
+        provider_response_id=finish.response_id if model.store else None,
+    )
+
+
+def _says_something(part: Part) -> bool:
+    if isinstance(part, TextPart | ReasoningPart):
+        return bool(part.text.strip()) or part.provider_metadata is not None
+    return True
+
+
+def _usage(model: Model, said: Usage | None) -> Usage:
+    usage = said or Usage()
+    return replace(usage, context_limit=usage.context_limit or model.context_limit)
+
+
 def _not_run(calls: Sorted, now: datetime) -> dict[int, ToolResultPart]:
-    open_calls = {n: call for n, call in calls.asked.items() if n not in calls.refused}
-    return {n: error_result(call, NOT_RUN, now) for n, call in open_calls.items()}
+    unrun = {n: call for n, call in calls.asked.items() if n not in calls.refused}
+    return {n: error_result(call, NOT_RUN, now) for n, call in unrun.items()}
+
+
+def _loop(begun: Begun, calls: Sorted) -> Failure | None:
+    turn_id = begun.chat.current_turn_id
+    return find_loop([row for row in begun.messages if row.turn_id == turn_id], calls.asked)
+
+
+def _too_many_steps(steps: int, max_steps: int) -> Failure | None:
+    if steps < max_steps:
+        return None
+    return Failure(
+        kind=ErrorKind.GENERIC,
+        retryable=False,
+        message=f"The turn was stopped after {max_steps} steps, the limit of this installation.",
+    )

@@ -15,9 +15,9 @@ from shared.tools.registry import Registry
 from workers.failpoints import Reached
 from workers.leases.registry import Leases
 from workers.loop import LoopThread
+from workers.metrics import WorkerMetrics
 from workers.providers.protocol import Provider
 from workers.steps.guard import Patience
-from workers.steps.recorder import StepRecorder
 from workers.steps.settler import Settler
 from workers.streaming.flusher import Flusher
 from workers.timers import Timers
@@ -53,7 +53,7 @@ class StepDeps:
     now: Callable[[], datetime]
     registry: Registry
     tools: ToolDeps
-    recorder: StepRecorder
+    metrics: WorkerMetrics
     log: BoundLogger
 
     @property

@@ -20,5 +20,10 @@ class RetryLater:
     delay_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Nothing of the step was written: its chat is somebody else's, or this process ends."""
+
+
 Outcome = Settled | Stale | RetryLater
 """The closed union: a `match` over it is exhaustive."""

@@ -6,13 +6,14 @@ from shared.chats.model.errors import ChatNotFound, WorkerDead
 from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.chats.model.statuses import Move
 from shared.chats.moves.workers.begin import Beginning, Begun, GivenUp, NotDue, NothingToDo, begin
+from shared.chats.moves.workers.settle import Settlement
 from shared.db.outage import is_outage
 from workers.failpoints import Failpoint
 from workers.leases.registry import Lease
+from workers.metrics import Stage
 from workers.steps.deps import StepDeps
-from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
+from workers.steps.outcome import Lost, Outcome, RetryLater, Settled, Stale
 from workers.steps.pipeline import answer, go_on
-from workers.steps.recorder import Stage
 from workers.steps.title import improve_title
 
 _BEGIN_AGAIN_SECONDS = 1.0
@@ -31,7 +32,8 @@ def run_step(deps: StepDeps, chat_id: ChatId) -> Outcome:
             case Begun():
                 lease.confirmed = True
                 deps.reached(Failpoint.BEGUN)
-                return _run(deps, lease, beginning)
+                lead = go_on if beginning.waiting else answer
+                return _outcome(deps, beginning, lead(deps, lease, beginning))
             case NotDue(remaining_seconds=seconds):
                 return RetryLater(delay_seconds=seconds)
             case GivenUp():
@@ -60,14 +62,13 @@ def _begin(deps: StepDeps, lease: Lease, worker_id: WorkerId) -> Beginning | Ret
         deps.log.warning("begin.postponed", error=type(error).__name__)
         return RetryLater(delay_seconds=_BEGIN_AGAIN_SECONDS)
     if isinstance(beginning, Begun):
-        deps.recorder.stage(Stage.BEGIN, deps.clock() - started)
-        deps.recorder.stage(Stage.QUEUE, beginning.queued_seconds)
+        deps.metrics.stage(Stage.BEGIN, deps.clock() - started)
+        deps.metrics.stage(Stage.QUEUE, beginning.queued_seconds)
     return beginning
 
 
-def _run(deps: StepDeps, lease: Lease, begun: Begun) -> Outcome:
-    settlement = go_on(deps, lease, begun) if begun.waiting else answer(deps, lease, begun)
-    if settlement is None:
+def _outcome(deps: StepDeps, begun: Begun, settlement: Settlement | Lost) -> Outcome:
+    if isinstance(settlement, Lost):
         return Stale()
     if settlement.move is Move.SETTLE_FINISH:
         improve_title(deps, begun)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 
 from shared.chats.model.messages import Role
@@ -28,15 +27,15 @@ class Worked:
     seconds: float
 
 
-def run_tools(
+async def run_tools(
     deps: StepDeps,
     lease: Lease,
     begun: Begun,
     at: Committed,
     calls: Sorted,
     known: Mapping[int, ToolResultPart],
-) -> Worked | None:
-    """Run the calls and wait; None = the loop ended, and with it this process.
+) -> Worked:
+    """Run the calls to their end, on the loop.
 
     `known` are results that are there already. Raises what the database raises when it is away
     for too long.
@@ -62,11 +61,7 @@ def run_tools(
     # Neither the loop nor the threads of tools know of whose delivery they are.
     tools = replace(deps.tools, log=deps.tools.log.bind(chat_id=str(chat.id)))
     attempt = Attempt(deps=tools, about=about, ledger=ledger)
-    try:
-        return deps.loop.run(_run(deps, lease, at, attempt, calls, known))
-    except CancelledError:
-        deps.log.warning("step.abandoned")
-        return None
+    return await _run(deps, lease, at, attempt, calls, known)
 
 
 async def _run(

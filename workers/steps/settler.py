@@ -8,13 +8,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.stdlib import BoundLogger
 
 from shared.chats.machine.change import Change
-from shared.chats.machine.machine import ChatMachine, Updated
+from shared.chats.machine.machine import ChatMachine
 from shared.chats.model.errors import ChatNotFound, StaleFence
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Fence
 from shared.chats.moves.workers.commit_calls import Commitment, Committed, commit_calls
 from shared.chats.moves.workers.settle import Result, Settlement, settle
 from shared.db.outage import is_outage
+from workers.steps.outcome import Lost
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ class Settler:
     clock: Callable[[], float]
     log: BoundLogger
 
-    def settle(self, chat_id: ChatId, fence: Fence, result: Result) -> Updated[Settlement] | None:
-        """Write, and try again while the database is away; None = the chat is no longer ours.
+    def settle(self, chat_id: ChatId, fence: Fence, result: Result) -> Settlement | Lost:
+        """Write, and try again while the database is away.
 
         A COMMIT whose answer was lost is repeated too: had it been made, the fence says so.
         Raises what `insist` raises.
@@ -42,13 +43,12 @@ class Settler:
 
     def commit_calls(
         self, chat_id: ChatId, fence: Fence, commitment: Commitment
-    ) -> Committed | Settlement | None:
-        """Put an answer into the history whose calls are about to run; None as in `settle`.
+    ) -> Committed | Settlement | Lost:
+        """Put an answer into the history whose calls are about to run.
 
         A settlement says that a person had stopped the step, which has ended by that.
         """
-        updated = self._write(chat_id, lambda change: commit_calls(change, fence, commitment))
-        return None if updated is None else updated.value
+        return self._write(chat_id, lambda change: commit_calls(change, fence, commitment))
 
     def insist(self, act: Callable[[], T]) -> T:
         """Do something with the database, again and again while it is away.
@@ -67,8 +67,8 @@ class Settler:
             self.sleep(pause)
             pause = min(pause * 2, _LONGEST_SECONDS)
 
-    def _write(self, chat_id: ChatId, move: Callable[[Change], T]) -> Updated[T] | None:
+    def _write(self, chat_id: ChatId, move: Callable[[Change], T]) -> T | Lost:
         try:
-            return self.insist(lambda: self.machine.update(chat_id, move))
+            return self.insist(lambda: self.machine.update(chat_id, move)).value
         except (StaleFence, ChatNotFound):
-            return None
+            return Lost()

@@ -13,7 +13,7 @@ from shared.chats.moves.callers.fields import set_title_by_model
 from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
 from shared.failures import backoff
-from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
+from shared.failures.kinds import ProviderFailure
 from workers.failures.classify import classify
 from workers.providers.protocol import PromptMessage, Request, TextDelta
 from workers.steps.deps import StepDeps
@@ -25,8 +25,6 @@ SECONDS = 30.0
 """For all attempts together."""
 
 ATTEMPTS = 3
-
-_FAILURES = (ProviderError, TransportFailed, StreamTruncated, Preclassified)
 
 _SEEN_CHARACTERS = 2_000
 _TASK = (
@@ -74,7 +72,7 @@ async def _improve(deps: StepDeps, chat_id: ChatId, request: Request) -> None:
             title = clean_title(await _ask(deps, request))
         if title:
             await asyncio.to_thread(_set, deps, chat_id, title)
-    except (TimeoutError, *_FAILURES, SQLAlchemyError, ChatsError) as error:
+    except (TimeoutError, ProviderFailure, SQLAlchemyError, ChatsError) as error:
         # The first six words stay: no event, no metric, nothing that a person has to see.
         deps.log.info("title.not_improved", chat_id=str(chat_id), error=type(error).__name__)
 
@@ -83,7 +81,7 @@ async def _ask(deps: StepDeps, request: Request) -> str:
     for attempt in range(ATTEMPTS):
         try:
             return await _read(deps, request)
-        except _FAILURES as error:
+        except ProviderFailure as error:
             failure = classify(error, provider=request.provider)
             if not failure.retryable or attempt == ATTEMPTS - 1:
                 raise

@@ -11,7 +11,8 @@ from redis.asyncio import Redis as AsyncRedis
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.redis.connection import REDIS_ERRORS
-from workers.streaming.store import EpisodeStore, FlushSettings, Recorder
+from workers.metrics import WorkerMetrics
+from workers.streaming.store import EpisodeStore, FlushSettings
 from workers.streaming.writer import EpisodeEnding, EpisodeWriter
 
 _log = structlog.stdlib.get_logger()
@@ -30,14 +31,14 @@ class Flusher:
         self,
         redis: AsyncRedis,
         *,
-        recorder: Recorder,
+        metrics: WorkerMetrics,
         settings: FlushSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Take a client of `open_async_redis` made for this loop; the caller closes it."""
         self._settings = settings or FlushSettings()
-        self._store = EpisodeStore(redis, recorder=recorder, settings=self._settings, clock=clock)
+        self._store = EpisodeStore(redis, metrics=metrics, settings=self._settings, clock=clock)
         self._clock = clock
         self._sleep = sleep
         self._window = self._settings.tick

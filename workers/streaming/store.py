@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 from redis.asyncio import Redis as AsyncRedis
 
 from shared.redis.connection import open_async_pipeline
+from workers.metrics import WorkerMetrics
 from workers.streaming.episode import Cap, Flush
 from workers.streaming.script import (
     Taken,
@@ -20,14 +20,6 @@ from workers.streaming.script import (
 from workers.streaming.writer import EpisodeEnding, EpisodeWriter
 
 _log = structlog.stdlib.get_logger()
-
-
-class Recorder(Protocol):
-    """Counts what goes wrong here."""
-
-    def stream_buffer_dropped(self, count: int) -> None:
-        """So many entries of an episode were left out of its buffer: it is full."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +43,13 @@ class EpisodeStore:
         self,
         redis: AsyncRedis,
         *,
-        recorder: Recorder,
+        metrics: WorkerMetrics,
         settings: FlushSettings,
         clock: Callable[[], float],
     ) -> None:
         """Take what the flusher has."""
         self._redis = redis
-        self._recorder = recorder
+        self._metrics = metrics
         self._settings = settings
         self._clock = clock
 
@@ -90,7 +82,7 @@ class EpisodeStore:
     def _take(self, writer: EpisodeWriter) -> Flush:
         flush = writer.state.take(rewrite=self._clock() >= writer.retry_rewrite_at)
         if writer.state.dropped:
-            self._recorder.stream_buffer_dropped(writer.state.dropped)
+            self._metrics.stream_buffer_dropped(writer.state.dropped)
             writer.state.dropped = 0
         return flush
 

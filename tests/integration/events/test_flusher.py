@@ -16,8 +16,10 @@ from shared.events.channels import parts_key
 from shared.events.merge import assemble
 from shared.events.parts_buffer import read_episode
 from shared.events.types import PartEntry
+from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_pipeline, open_async_redis
 from tests.integration.events.listening import Heard, kill, listening
+from workers.metrics import WorkerMetrics
 from workers.streaming.episode import Cap
 from workers.streaming.flusher import Flusher
 from workers.streaming.store import FlushSettings
@@ -28,9 +30,10 @@ LONG = 3600.0
 """A tick that no test lives to see: what goes out, goes out at once."""
 
 
-@dataclass(slots=True)
-class Dropped:
-    count: int = 0
+class Dropped(WorkerMetrics):
+    def __init__(self) -> None:
+        super().__init__(Metrics.noop(), busy_slots=lambda: 0)
+        self.count = 0
 
     def stream_buffer_dropped(self, count: int) -> None:
         self.count += count
@@ -58,7 +61,7 @@ class Bench:
 @asynccontextmanager
 async def flushing(url: str, settings: FlushSettings | None = None) -> AsyncGenerator[Bench]:
     redis, dropped = open_async_redis(url), Dropped()
-    flusher = Flusher(redis, recorder=dropped, settings=settings)
+    flusher = Flusher(redis, metrics=dropped, settings=settings)
     flusher.start()
     try:
         yield Bench(flusher=flusher, redis=redis, chat_id=ChatId(uuid4()), dropped=dropped)

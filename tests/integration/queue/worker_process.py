@@ -6,6 +6,7 @@ the settings there are `grace_seconds`, and `amqp=stock`, which takes kombu's ow
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, cast
 
 import redis
@@ -15,6 +16,8 @@ from shared.broker.celery_app import GUARDED_AMQP, make_app
 from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings, read_settings
+from shared.metrics.metrics import Metrics
+from workers.metrics import WorkerMetrics
 from workers.process.frame import GRACE_SECONDS, work
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 
@@ -22,24 +25,29 @@ LONGEST_WAIT_SECONDS = 60
 STOCK_AMQP = "celery.app.amqp:AMQP"
 
 
-class ScriptedDeps:
-    """Notes what happens in lists of the script's Redis, and takes what to do from it."""
+class NotedDeliveries(WorkerMetrics):
+    """Notes what is counted of deliveries."""
 
-    def __init__(self, script_url: str) -> None:
-        self._script = cast(Any, redis.Redis).from_url(
-            script_url, decode_responses=True, socket_timeout=None
-        )
-        self._held: set[ChatId] = set()
-
-    @property
-    def deliveries(self) -> "ScriptedDeps":
-        return self
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__(Metrics.noop(), busy_slots=lambda: 0)
+        self._note = note
 
     def stale(self) -> None:
         self._note("stale")
 
     def unreadable(self) -> None:
         self._note("unreadable")
+
+
+class ScriptedDeps:
+    """Notes what happens in lists of the script's Redis, and takes what to do from it."""
+
+    def __init__(self, script_url: str) -> None:
+        self.metrics = NotedDeliveries(self._note)
+        self._script = cast(Any, redis.Redis).from_url(
+            script_url, decode_responses=True, socket_timeout=None
+        )
+        self._held: set[ChatId] = set()
 
     def start(self) -> None:
         self._note("start")

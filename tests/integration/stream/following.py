@@ -11,10 +11,12 @@ from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import TextPart
+from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_redis
 from tests.integration.api.served import Client
 from tests.unit.stream.reading import Reading, Sent, parse
 from workers.loop import LoopThread
+from workers.metrics import WorkerMetrics
 from workers.streaming.flusher import Flusher
 from workers.streaming.writer import EpisodeWriter
 
@@ -125,12 +127,11 @@ class Speaker:
     def flush(self, writer: EpisodeWriter) -> bool:
         return self._loop.run(writer.flush(timeout=PATIENCE_SECONDS))
 
-    def stream_buffer_dropped(self, count: int) -> None:
-        self.dropped += count
-
     async def _start(self) -> None:
         self._redis = open_async_redis(self._url)
-        self._flusher = Flusher(self._redis, recorder=self)
+        self._flusher = Flusher(
+            self._redis, metrics=WorkerMetrics(Metrics.noop(), busy_slots=lambda: 0)
+        )
         self._flusher.start()
 
     async def _stop(self) -> None:

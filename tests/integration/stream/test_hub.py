@@ -4,10 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from api.stream.client import StreamRequest
@@ -21,6 +22,7 @@ from shared.chats.model.errors import ChatNotFound
 from shared.chats.model.ids import ChatId
 from shared.db.engine import make_engine
 from shared.events.subscriber import Subscriber, SubscriberSettings
+from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_pipeline, open_async_redis
 from tests.integration.events.listening import PATIENCE_SECONDS, kill
 from tests.integration.stream.driving import drive
@@ -32,28 +34,18 @@ QUICK = HubSettings(
 
 
 @dataclass(slots=True)
-class Counted:
-    """How many streams were open, over time."""
-
-    counts: list[int] = field(default_factory=list[int])
-
-    def stream_subscribers(self, count: int) -> None:
-        self.counts.append(count)
-
-    def stream_cut_off(self) -> None:
-        raise AssertionError("nobody is slow here")
-
-
-@dataclass(slots=True)
 class Bench:
     hub: Hub
     url: str
-    counted: Counted
+    registry: CollectorRegistry
 
     async def join(self, chat_id: ChatId, *, after: str | None = None) -> Stream:
         place = None if after is None else parse_cursor(after)
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.hub.join(chat_id, StreamRequest(may_read=anybody, place=place))
+
+    def subscribers(self) -> float | None:
+        return self.registry.get_sample_value("stepwell_stream_subscribers")
 
     async def channels(self) -> int:
         async with open_async_redis(self.url) as redis:
@@ -71,15 +63,15 @@ def anybody(_: Chat) -> bool:
 
 @asynccontextmanager
 async def hubbing(engine: Engine, url: str) -> AsyncGenerator[Bench]:
-    redis, counted = open_async_redis(url), Counted()
+    redis, registry = open_async_redis(url), CollectorRegistry()
     reader = StreamSource(engine, redis, threads=2)
-    hub = Hub(reads=reader, recorder=counted, settings=QUICK)
+    hub = Hub(reads=reader, metrics=Metrics(registry), settings=QUICK)
     times = SubscriberSettings(first_retry=0.01, last_retry=0.05, connect_timeout=0.2)
     subscriber = Subscriber(url, on_message=hub.hear, on_connected=hub.resync, settings=times)
     subscriber.start()
     hub.start(subscriber)
     try:
-        yield Bench(hub=hub, url=url, counted=counted)
+        yield Bench(hub=hub, url=url, registry=registry)
     finally:
         await hub.stop()
         await subscriber.stop()
@@ -99,10 +91,10 @@ def test_events_are_there_before_a_stream_is_handed_over(engine: Engine, redis_u
         async with hubbing(engine, redis_url) as bench:
             stream = await bench.join(chat.id)
             assert [event.name for event in await events(stream)] == ["message", "title", "status"]
-            assert bench.counted.counts == [1]
+            assert bench.subscribers() == 1
             stream.close()
             stream.close()
-            assert bench.counted.counts == [1, 0]
+            assert bench.subscribers() == 0
 
     asyncio.run(scenario())
 
@@ -136,7 +128,7 @@ def test_who_is_refused_leaves_nothing_behind(engine: Engine, redis_url: str) ->
                 await bench.join(gone.id)
             await bench.join(here.id)
             assert await bench.channels() == 1
-            assert bench.counted.counts == [1]
+            assert bench.subscribers() == 1
 
     asyncio.run(scenario())
 

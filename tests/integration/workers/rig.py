@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from shared.chats.model.statuses import Move
 from shared.config.catalog import Catalog, Model
 from shared.events.merge import assemble
 from shared.events.parts_buffer import read_episode
+from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_redis, open_redis
 from shared.tools.registry import load_tools
 from tests.chats import Bench, open_bench
@@ -27,11 +28,10 @@ from tests.unit.steps.playing import Puppet, StillTimers
 from workers.failpoints import pass_by
 from workers.leases.registry import Leases
 from workers.loop import LoopThread
-from workers.providers.protocol import Request
+from workers.metrics import Stage, WorkerMetrics
 from workers.steps.deps import StepDeps
 from workers.steps.guard import Patience
 from workers.steps.outcome import Outcome
-from workers.steps.recorder import Stage
 from workers.steps.run import run_step
 from workers.steps.settler import Settler
 from workers.streaming.flusher import Flusher
@@ -44,21 +44,23 @@ WAIT_SECONDS = 20.0
 MODEL = Model(name="scripted", provider="p", upstream_model="u", context_limit=1000)
 
 
-@dataclass(slots=True)
-class Notes:
-    """Writes down what a step tells its recorder."""
+class Notes(WorkerMetrics):
+    """Writes down what a step counts."""
 
-    requests: list[Request] = field(default_factory=list[Request])
-    stages: list[Stage] = field(default_factory=list[Stage])
-    moves: list[Move] = field(default_factory=list[Move])
-    asked: list[str | None] = field(default_factory=list[str | None])
-    first_parts: int = 0
-    streams: int = 0
-    dropped: int = 0
+    def __init__(self) -> None:
+        super().__init__(Metrics.noop(), busy_slots=lambda: 0)
+        self.messages: list[int] = []
+        self.stages: list[Stage] = []
+        self.moves: list[Move] = []
+        self.asked: list[str | None] = []
+        self.first_parts = 0
+        self.streams = 0
+        self.dropped = 0
 
-    def request(self, model: Model, request: Request) -> None:
+    def request(self, model: Model, *, messages: int, size_bytes: int) -> None:
         del model
-        self.requests.append(request)
+        assert size_bytes > 0
+        self.messages.append(messages)
 
     def first_part(self, model: Model, seconds: float) -> None:
         del model, seconds
@@ -141,7 +143,7 @@ def open_rig(engine: Engine, redis_url: str) -> Rig:
 
     async def make() -> tuple[AsyncRedis, Flusher, Puppet]:
         redis = open_async_redis(redis_url)
-        flusher = Flusher(redis, recorder=notes)
+        flusher = Flusher(redis, metrics=notes)
         flusher.start()
         return redis, flusher, Puppet()
 
@@ -208,6 +210,6 @@ def _deps(
         now=lambda: NOW,
         registry=load_tools(()),
         tools=tools,
-        recorder=notes,
+        metrics=notes,
         log=log,
     )

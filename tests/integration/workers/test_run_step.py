@@ -19,9 +19,9 @@ from tests.chats import PASSING, register_worker
 from tests.integration.workers.rig import MODEL, Rig
 from tests.statements import before_each_statement
 from workers.leases.registry import CancelReason
+from workers.metrics import Stage
 from workers.providers.protocol import FinishReason, StreamEnd, TextDelta
 from workers.steps.outcome import RetryLater, Settled, Stale
-from workers.steps.recorder import Stage
 
 FINISH = StreamEnd(reason=FinishReason.STOP, usage=Usage(input_tokens=4, output_tokens=2))
 HELLO = TextDelta(0, "hello there")
@@ -312,5 +312,5 @@ def test_the_steps_of_the_turn_and_the_failures_reach_the_request(rig: Rig) -> N
     step = rig.begin_step(chat_id)
     _say_all(rig)
     step.result(20)
-    [request] = rig.notes.requests
+    [request] = rig.puppet.requests
     assert (request.attempt, request.model) == (3, MODEL.name)

@@ -1,6 +1,6 @@
 """A renewal and a sweeper whose rounds a test makes itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 from redis import Redis
@@ -8,11 +8,13 @@ from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
 from shared.chats.model.ids import WorkerId
+from shared.metrics.metrics import Metrics
 from tests.chats import Bench
 from workers.failpoints import pass_by
 from workers.leases.registry import Leases
 from workers.leases.renewal import Me, Renewal
 from workers.loop import LoopThread
+from workers.metrics import WorkerMetrics
 from workers.recovery.recovery import Recovery
 from workers.recovery.sweeper import Sweeper
 
@@ -23,12 +25,13 @@ DEATH_SECONDS = 7.0
 _LOG = structlog.stdlib.get_logger()
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(WorkerMetrics):
     """Counts what was lost and put right."""
 
-    leases_lost: int = 0
-    put_right: dict[str, int] = field(default_factory=dict[str, int])
+    def __init__(self) -> None:
+        super().__init__(Metrics.noop(), busy_slots=lambda: 0)
+        self.leases_lost = 0
+        self.put_right: dict[str, int] = {}
 
     def lost(self) -> None:
         self.leases_lost += 1
@@ -79,7 +82,7 @@ def open_watch(
         me=Me(host="here", pid=7, version="1"),
         leases=leases,
         loop=loop,
-        counter=counts,
+        metrics=counts,
         period_seconds=period_seconds,
         new_id=uuid7,
         renamed=names.append,
@@ -91,7 +94,7 @@ def open_watch(
         machine=bench.machine,
         recovery=recovery,
         renewal=renewal,
-        counter=counts,
+        metrics=counts,
         reached=pass_by,
         period_seconds=NEVER_SECONDS,
         lost_seconds=NEVER_SECONDS,

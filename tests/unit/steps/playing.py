@@ -11,7 +11,7 @@ from shared.chats.model.lease import Episode
 from tests.unit.steps.ending import NOW
 from workers.leases.registry import Lease
 from workers.providers.protocol import PromptMessage, Request, StreamEvent
-from workers.steps.answer.read_stream import Streamed, stream_answer
+from workers.steps.answer.read_stream import Streamed, read_stream
 from workers.steps.guard import Guard, Patience
 from workers.streaming.episode import Cap
 from workers.streaming.writer import EpisodeWriter
@@ -64,13 +64,14 @@ class Puppet:
     """A provider that yields what its test gives it, and ends as it is told."""
 
     def __init__(self) -> None:
+        self.requests: list[Request] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
         self._given: asyncio.Queue[StreamEvent | BaseException | None] = asyncio.Queue()
         self._taken = asyncio.Event()
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        del request
+        self.requests.append(request)
         self.opened.set()
         try:
             while (given := await self._given.get()) is not None:
@@ -118,7 +119,7 @@ class Playing:
         writer = EpisodeWriter(lease.chat_id, episode, cap=Cap(), wake=_flush_nothing)
         patience = Patience(startup_seconds=60, silence_seconds=300)
         task = asyncio.create_task(
-            stream_answer(
+            read_stream(
                 puppet,
                 REQUEST,
                 lease=lease,

@@ -16,6 +16,7 @@ from shared.chats.model.statuses import Move
 from shared.chats.moves.workers.settle import Finish, Result, Settlement
 from tests.chats import new_chat
 from tests.unit.steps.ending import begun
+from workers.steps.outcome import Lost
 from workers.steps.settler import Settler
 
 BEGUN = begun()
@@ -48,7 +49,7 @@ class _Outage:
     def clock(self) -> float:
         return self.time
 
-    def settle(self, outage_seconds: float = 120) -> Updated[Settlement] | None:
+    def settle(self, outage_seconds: float = 120) -> Settlement | Lost:
         settler = Settler(
             machine=cast(ChatMachine, self),
             outage_seconds=outage_seconds,
@@ -61,7 +62,7 @@ class _Outage:
 
 def test_a_settle_that_works_is_made_once() -> None:
     outage = _Outage([])
-    assert outage.settle() is DONE
+    assert outage.settle() is DONE.value
     assert (outage.tried, outage.slept) == (1, [])
 
 
@@ -70,19 +71,19 @@ def test_a_step_that_lost_its_chat_has_nothing_to_settle(
     error: Callable[[], Exception],
 ) -> None:
     outage = _Outage([error()])
-    assert outage.settle() is None
+    assert outage.settle() == Lost()
     assert outage.slept == []
 
 
 def test_an_outage_is_waited_out_with_growing_pauses() -> None:
     outage = _Outage([AWAY] * 7)
-    assert outage.settle() is DONE
+    assert outage.settle() is DONE.value
     assert outage.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
 
 
 def test_a_commit_without_an_answer_that_was_made_all_the_same_is_found_by_the_fence() -> None:
     outage = _Outage([AWAY, StaleFence()])
-    assert outage.settle() is None
+    assert outage.settle() == Lost()
     assert outage.tried == 2
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry
+
 from api.stream.client import Client, StreamRequest
 from api.stream.cursor import parse_cursor
 from api.stream.feed import Feed, FeedRead
@@ -13,18 +15,9 @@ from shared.chats.model.chat import Chat
 from shared.chats.model.ids import ChatId
 from shared.chats.reads.stream import StreamView
 from shared.events.types import PartEntry
+from shared.metrics.metrics import Metrics
 from tests.unit.stream.reading import Reading, Sent, parse
 from tests.unit.stream.world import World
-
-
-@dataclass(slots=True)
-class Counted:
-    """How many clients were cut off."""
-
-    cut_offs: int = 0
-
-    def stream_cut_off(self) -> None:
-        self.cut_offs += 1
 
 
 @dataclass(slots=True)
@@ -46,14 +39,16 @@ class Process:
     deaf: bool = False
     missed: bool = False
     clock: Clock = field(default_factory=Clock)
-    counted: Counted = field(default_factory=Counted)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     reads: int = 0
     started: tuple[FeedRead, StreamView, Sequence[PartEntry]] | None = None
     watch: Feed = field(init=False)
 
     def __post_init__(self) -> None:
         self.heard = len(self.world.notes)
-        self.watch = Feed(ChatId(self.world.chat.id), clock=self.clock, cut_offs=self.counted)
+        self.watch = Feed(
+            ChatId(self.world.chat.id), clock=self.clock, metrics=Metrics(self.registry)
+        )
 
     def join(self, request: StreamRequest | None = None, *, limit: int = 1000) -> Client:
         client = Client(request or StreamRequest(may_read=anybody), SendBuffer(limit))

@@ -11,9 +11,9 @@ from shared.chats.model.messages import Message, NewMessage, Role
 from shared.chats.model.parts import Part, TextPart, ToolCallPart, ToolResultPart
 from shared.chats.model.timing import Spans
 from shared.chats.model.tool_runs import RunKey, RunState, ToolRun
-from shared.chats.moves.open_calls import NOT_RUN, OUTCOME_UNKNOWN, OpenCall
+from shared.chats.moves.open_calls import OUTCOME_UNKNOWN, OpenCall
 from shared.chats.moves.workers.begin import Begun
-from shared.chats.moves.workers.settle import Failed, More, Released, RequireAction, Result, Stopped
+from shared.chats.moves.workers.settle import More, Released, RequireAction, Result, Stopped
 from shared.jsonvalue import JsonValue
 from shared.tools.clock import current_time
 from shared.tools.spec import tool
@@ -23,7 +23,7 @@ from workers.leases.registry import CancelReason
 from workers.providers.protocol import CallDelta, PartDone, PromptMessage
 from workers.steps.answer.collect import CollectedAnswer
 from workers.steps.calls import NO_OBJECT, NO_TOOL, NOT_ALLOWED, Sorted, find_loop, sort_calls
-from workers.steps.decide import after_tools, decide, find_leftover, local_calls
+from workers.steps.decide import after_tools, find_leftover, local_calls
 from workers.steps.prompt.available_tools import AvailableTools, available_tools
 from workers.steps.prompt.gathering import gather
 
@@ -150,21 +150,6 @@ def test_the_reason_names_the_tool() -> None:
     assert failure is not None
     assert not failure.retryable
     assert "'add' with the same arguments 5 times running" in failure.message
-
-
-def test_a_loop_that_a_person_is_faster_than_keeps_what_is_true_of_its_calls() -> None:
-    looping, unknown = _call("add", "c0"), _call("nope", "c1")
-    step = begun()
-    history = tuple(_answer(looping, turn_id=step.chat.current_turn_id) for _ in range(4))
-    turn = replace(step, messages=history)
-    answer = NewMessage(role=Role.ASSISTANT, content=(looping, unknown))
-    went_on = Result(ending=More(rows=(answer,)), partial=(answer,))
-    decided = decide(turn, went_on, answer, _sorted(looping, unknown), NOW)
-    assert isinstance(decided, Result)
-    assert isinstance(decided.ending, Failed)
-    _, results = decided.partial
-    said = [part.result for part in results.content if isinstance(part, ToolResultPart)]
-    assert said == [NOT_RUN, NO_TOOL]
 
 
 def _ended(calls: Sorted, *indexes: int) -> dict[int, ToolResultPart]:

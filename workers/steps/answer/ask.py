@@ -1,18 +1,19 @@
-"""The part of a step that lives on the loop: asks the model and plays its answer."""
+"""Asks the model of a chat: the request, the stream, and what ended before there was one."""
 
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from shared.chats.moves.workers.begin import Begun
 from shared.config.catalog import Model
 from shared.failures.kinds import ErrorKind, Failure, Preclassified
 from workers.leases.registry import Lease
+from workers.providers.protocol import Request
 from workers.steps.answer.collect import CollectedAnswer
-from workers.steps.answer.read_stream import Streamed, stream_answer
+from workers.steps.answer.read_stream import Streamed, read_stream
 from workers.steps.deps import StepDeps
 from workers.steps.guard import Guard
 from workers.steps.prompt.available_tools import available_tools
 from workers.steps.prompt.build import prepare
+from workers.steps.prompt.size import prompt_size
 from workers.streaming.writer import EpisodeWriter
 
 
@@ -25,49 +26,23 @@ class Asked:
     writer: EpisodeWriter
 
     @property
-    def asked(self) -> Model | None:
+    def counted(self) -> Model | None:
         """The model that was asked; None = none was, so that there is no step to count."""
         return self.model if self.streamed.asked else None
 
 
-def ask(deps: StepDeps, lease: Lease, begun: Begun) -> Asked | None:
-    """Ask the model and wait for the end; None = the loop ended, and with it this process."""
-    try:
-        return deps.loop.run(_ask_on_loop(deps, lease, begun))
-    except CancelledError:
-        deps.log.warning("step.abandoned")
-        return None
-
-
-async def _ask_on_loop(deps: StepDeps, lease: Lease, begun: Begun) -> Asked:
+async def ask(deps: StepDeps, lease: Lease, begun: Begun) -> Asked:
+    """Ask the model and read its answer to the end. Raises nothing that a provider can cause."""
     chat = begun.chat
     model = deps.catalog.models.get(chat.model)
     writer = deps.flusher.open(chat.id, chat.episode)
-    if model is None:
-        streamed = _never_opened(_not_declared(chat.model))
-    else:
-        streamed = await _ask(deps, lease, begun, model, writer)
-    await writer.flush()
-    return Asked(streamed=streamed, model=model, writer=writer)
-
-
-async def _ask(
-    deps: StepDeps, lease: Lease, begun: Begun, model: Model, writer: EpisodeWriter
-) -> Streamed:
-    chat = begun.chat
-    deps.recorder.streaming(1)
+    deps.metrics.streaming(1)
     try:
-        request = prepare(
-            model=model,
-            system=chat.system,
-            history=begun.messages,
-            tools=available_tools(deps.registry, chat).specs(),
-            attempt=chat.failures,
-        )
-        deps.recorder.request(model, request)
-        return await stream_answer(
+        if model is None:
+            raise _not_declared(chat.model)
+        streamed = await read_stream(
             deps.providers.get(model.provider),
-            request,
+            _request(deps, begun, model),
             lease=lease,
             writer=writer,
             guard=Guard(deps.timers, deps.patience, model.provider),
@@ -75,14 +50,29 @@ async def _ask(
             now=deps.now,
         )
     except Preclassified as error:
-        return _never_opened(error)
+        streamed = _never_opened(error)
     except Exception as error:
         # A defect of ours, in an adapter most likely: the turn must not hang on it.
         deps.log.exception("step.defect", chat_id=str(chat.id))
         failure = Failure(kind=ErrorKind.GENERIC, retryable=False)
-        return _never_opened(Preclassified(failure).with_traceback(error.__traceback__))
+        streamed = _never_opened(Preclassified(failure).with_traceback(error.__traceback__))
     finally:
-        deps.recorder.streaming(-1)
+        deps.metrics.streaming(-1)
+    await writer.flush()
+    return Asked(streamed=streamed, model=model, writer=writer)
+
+
+def _request(deps: StepDeps, begun: Begun, model: Model) -> Request:
+    chat = begun.chat
+    request = prepare(
+        model=model,
+        system=chat.system,
+        history=begun.messages,
+        tools=available_tools(deps.registry, chat).specs(),
+        attempt=chat.failures,
+    )
+    deps.metrics.request(model, messages=len(request.messages), size_bytes=prompt_size(request))
+    return request
 
 
 def _not_declared(name: str) -> Preclassified:

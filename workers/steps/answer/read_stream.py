@@ -1,7 +1,7 @@
 """Plays the provider's stream to whoever watches, and collects the answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,7 +9,7 @@ from datetime import datetime
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import ReasoningPart, TextPart, ToolCallPart
 from shared.events.types import StreamedCall
-from shared.failures.kinds import Preclassified, ProviderError, StreamTruncated, TransportFailed
+from shared.failures.kinds import Preclassified, ProviderFailure, StreamTruncated
 from workers.leases.registry import CancelReason, Lease
 from workers.providers.protocol import (
     CallDelta,
@@ -25,9 +25,6 @@ from workers.steps.answer.collect import CollectedAnswer
 from workers.steps.guard import Guard
 from workers.streaming.writer import EpisodeWriter
 from workers.timers import Timers
-
-ProviderFailure = ProviderError | TransportFailed | StreamTruncated | Preclassified
-_FAILURES = (ProviderError, TransportFailed, StreamTruncated, Preclassified)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ class _Stop:
             self._task.cancel()
 
 
-async def stream_answer(
+async def read_stream(
     provider: Provider,
     request: Request,
     *,
@@ -82,21 +79,22 @@ async def stream_answer(
 
     `now` says when a call came.
     """
-    reading = _Reading(timers)
-    error: ProviderFailure | None = None
+    reading = _Reading(writer, guard, timers, now)
     stop = _Stop()
-    stopped = lease.stoppable(stop)
+    stopped, error = lease.stoppable(stop), None
     if stopped is not None:
         return reading.ended(error, stopped, asked=False)
     guard.open()
     try:
-        await reading.read(provider.stream(request), writer, guard, now)
+        async with aclosing(provider.stream(request)) as events:
+            async for event in events:
+                reading.take(event)
         if reading.answer.finish is None:
             # An adapter says so itself; were one to forget it, the step would run again for ever.
             error = StreamTruncated(request.provider)
     except asyncio.CancelledError:
         stopped, error = _why(guard, lease)
-    except _FAILURES as failure:
+    except ProviderFailure as failure:
         error = failure
     finally:
         stop.over()
@@ -108,30 +106,27 @@ async def stream_answer(
 class _Reading:
     """What came so far, and when."""
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(
+        self, writer: EpisodeWriter, guard: Guard, timers: Timers, now: Callable[[], datetime]
+    ) -> None:
         self.answer = CollectedAnswer()
+        self._writer = writer
+        self._guard = guard
         self._timers = timers
+        self._now = now
         self._opened = timers.now()
         self._first_part: float | None = None
 
-    async def read(
-        self,
-        stream: AsyncGenerator[StreamEvent, None],
-        writer: EpisodeWriter,
-        guard: Guard,
-        now: Callable[[], datetime],
-    ) -> None:
-        """Take every event, and show it."""
-        async with aclosing(stream) as events:
-            async for bare in events:
-                event = _stamped(bare, now)
-                guard.part()
-                if isinstance(event, ReasoningDelta) and not event.text:
-                    continue
-                if self._first_part is None and not isinstance(event, StreamEnd):
-                    self._first_part = self._timers.now() - self._opened
-                self.answer.add(event)
-                _show(writer, event)
+    def take(self, bare: StreamEvent) -> None:
+        """Take the next event, and show it."""
+        event = _stamped(bare, self._now)
+        self._guard.part()
+        if isinstance(event, ReasoningDelta) and not event.text:
+            return
+        if self._first_part is None and not isinstance(event, StreamEnd):
+            self._first_part = self._timers.now() - self._opened
+        self.answer.add(event)
+        _show(self._writer, event)
 
     def ended(
         self, error: ProviderFailure | None, stopped: CancelReason | None, *, asked: bool = True

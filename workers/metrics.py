@@ -1,15 +1,13 @@
-"""Writes what steps, deliveries and the flusher tell into the metrics of this process."""
+"""The metrics of a worker: what steps, deliveries, leases and the flusher count."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from threading import Lock
 from typing import Final
 
 from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
-from workers.providers.protocol import Request
-from workers.steps.prompt.size import prompt_size
-from workers.steps.recorder import Stage
 
 _ENDS: Final = frozenset(
     {
@@ -23,8 +21,18 @@ _ENDS: Final = frozenset(
 """The moves by which a step is over; after the others of a worker it is taken up once more."""
 
 
+class Stage(StrEnum):
+    """The parts of a step's time; together they are the step."""
+
+    QUEUE = "queue"  # from due to begun
+    BEGIN = "begin"  # the transaction that takes the lease
+    PROVIDER = "provider"  # the model call
+    TOOLS = "tools"  # the built-in tools
+    SETTLE = "settle"  # the transaction that ends the step, and the one that commits its calls
+
+
 class WorkerMetrics:
-    """Every recorder protocol of the worker in one. Safe between threads."""
+    """Writes into the metrics of this process. Safe between threads."""
 
     def __init__(self, metrics: Metrics, *, busy_slots: Callable[[], int]) -> None:
         """Take the metrics, and how many steps are under way."""
@@ -36,11 +44,11 @@ class WorkerMetrics:
             lambda: max(busy_slots() - self._streaming, 0)
         )
 
-    def request(self, model: Model, request: Request) -> None:
-        """A model call is about to be made."""
+    def request(self, model: Model, *, messages: int, size_bytes: int) -> None:
+        """A model call with so many messages is about to be made."""
         labels = {"provider": model.provider, "model": model.name}
-        self._metrics.message_count.labels(**labels).observe(len(request.messages))
-        self._metrics.prompt_size_bytes.labels(**labels).observe(prompt_size(request))
+        self._metrics.message_count.labels(**labels).observe(messages)
+        self._metrics.prompt_size_bytes.labels(**labels).observe(size_bytes)
 
     def first_part(self, model: Model, seconds: float) -> None:
         """The first part came so many seconds after the opening of the request."""
@@ -70,6 +78,10 @@ class WorkerMetrics:
         """The sweeper put something right."""
         if count:
             self._metrics.swept_total.labels(reason=reason).inc(count)
+
+    def consuming(self) -> None:
+        """This worker takes deliveries from now on."""
+        self._metrics.worker_consuming.set(1)
 
     def stale(self) -> None:
         """A delivery found nothing to do."""

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
-from workers.process.metrics import WorkerMetrics
+from workers.metrics import WorkerMetrics
 
 MODEL = Model(name="fast", provider="p", upstream_model="up")
 OVER = {
@@ -20,9 +20,9 @@ OVER = {
 
 def _steps(model: Model | None, *moves: Move) -> float | None:
     registry = CollectorRegistry()
-    recorder = WorkerMetrics(Metrics(registry), busy_slots=lambda: 0)
+    counted = WorkerMetrics(Metrics(registry), busy_slots=lambda: 0)
     for move in moves:
-        recorder.settled(model, move)
+        counted.settled(model, move)
     return registry.get_sample_value("stepwell_steps_total", {"provider": "p", "model": "fast"})
 
 
