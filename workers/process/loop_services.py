@@ -40,10 +40,12 @@ class LoopServices:
             settings=FlushSettings(buffer_ttl=settings.buffer_seconds),
         )
         flusher.start()
+        cancels = CancelListener(url, leases, _log)
+        cancels.start()
         return cls(
             redis=redis,
             flusher=flusher,
-            cancels=CancelListener(open_async_redis(url), leases, _log),
+            cancels=cancels,
             providers=Providers(
                 catalog.providers,
                 connect_seconds=settings.connect_seconds,
@@ -54,11 +56,11 @@ class LoopServices:
 
     async def listen(self, worker_id: WorkerId) -> None:
         """Listen for the cancellations of this id."""
-        await self.cancels.listen(worker_id)
+        self.cancels.listen(worker_id)
 
     async def close(self) -> None:
         """Send what waits, and close every connection."""
-        await self.cancels.close()
+        await self.cancels.stop()
         await self.flusher.stop()
         await self.redis.aclose()
         await self.providers.aclose()

@@ -25,11 +25,12 @@ def _run(redis_url: str, test: Callable[["_Ears"], Awaitable[None]]) -> None:
         async with asyncio.timeout(SECONDS):
             ears = _Ears(redis_url)
             try:
-                await ears.listener.listen(ME)
+                ears.listener.start()
+                ears.listener.listen(ME)
                 await ears.until_heard(ME)
                 await test(ears)
             finally:
-                await ears.listener.close()
+                await ears.listener.stop()
                 await ears.redis.aclose()
 
     asyncio.run(run())
@@ -41,7 +42,7 @@ class _Ears:
         self.leases = Leases(slots=5)
         self.redis: AsyncRedis = open_async_redis(redis_url)
         log = structlog.stdlib.get_logger()
-        self.listener = CancelListener(open_async_redis(redis_url), self.leases, log)
+        self.listener = CancelListener(redis_url, self.leases, log)
 
     async def until_heard(self, worker_id: WorkerId) -> None:
         """Return once somebody listens on the channel."""
@@ -92,7 +93,7 @@ def test_hints_for_others_and_hints_that_can_not_be_read_stop_nothing(redis_url:
 def test_after_a_change_of_id_only_the_new_channel_is_heard(redis_url: str) -> None:
     async def test(ears: _Ears) -> None:
         lease, stopped = ears.open()
-        await ears.listener.listen(ANOTHER)
+        ears.listener.listen(ANOTHER)
         await ears.until_heard(ANOTHER)
         ears.publish(ME, lease, "fenced")
         ears.publish(ANOTHER, lease, "interrupted")
@@ -118,10 +119,11 @@ def test_a_broken_connection_is_made_again(redis_url: str) -> None:
 def test_listening_ends_while_redis_is_away() -> None:
     async def run() -> None:
         log = structlog.stdlib.get_logger()
-        listener = CancelListener(open_async_redis("redis://127.0.0.1:1/0"), Leases(slots=1), log)
-        await listener.listen(ME)
+        listener = CancelListener("redis://127.0.0.1:1/0", Leases(slots=1), log)
+        listener.start()
+        listener.listen(ME)
         with suppress(asyncio.TimeoutError):
             await asyncio.sleep(0)
-        await listener.close()
+        await listener.stop()
 
     asyncio.run(asyncio.wait_for(run(), SECONDS))
