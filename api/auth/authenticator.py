@@ -17,7 +17,7 @@ TRUST_SECONDS: Final = 2.0
 _KEPT: Final = 10_000
 
 
-class Unauthenticated(Exception):
+class Unauthenticated(AuthError):
     """The request has no valid key: send 'Authorization: Bearer swk_…'."""
 
     def __str__(self) -> str:

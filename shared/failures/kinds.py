@@ -5,7 +5,7 @@ An adapter turns every exception of a client library into one of these classes a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
@@ -51,6 +51,19 @@ class ErrorKind(StrEnum):
     """Anything else."""
 
 
+class Nuance(StrEnum):
+    """What a kind alone does not say and a person wants to know."""
+
+    REQUEST_TIMED_OUT = "request_timed_out"
+    """Our own deadline passed; nothing is known about the provider."""
+    TRUNCATED = "truncated"
+    """The answer broke off."""
+    CANCELLED = "cancelled"
+    """Somebody stopped it."""
+    CONTINUATION_MISMATCH = "continuation_mismatch"
+    """The provider's state and the history that we sent do not fit together."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """One failure, classified: everything that retry, storage, stream and metrics need."""
@@ -67,6 +80,8 @@ class Failure:
     """Our words, for a person: the terminal voice of `messages`."""
     detail: str = ""
     """The provider's words, at most 500 characters."""
+    nuance: Nuance | None = field(default=None, compare=False)
+    """What a person wants to know beyond the kind. Internal, as the next one."""
     chain_broken: bool = False
     """The provider lost the previous response. Internal: never serialised to a client."""
 

@@ -6,11 +6,10 @@ fact only. Neither holds a status code, which is a field of its own.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from shared.failures.kinds import ErrorKind, Failure
+from shared.failures.kinds import ErrorKind, Failure, Nuance
 
 UNKNOWN_SUBJECT: Final = "The AI provider"
 
@@ -26,19 +25,6 @@ _SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
         "vercel": "Vercel AI Gateway",
     }
 )
-
-
-class Nuance(StrEnum):
-    """What a kind alone does not say and a person wants to know."""
-
-    REQUEST_TIMED_OUT = "request_timed_out"
-    """Our own deadline passed; nothing is known about the provider."""
-    TRUNCATED = "truncated"
-    """The answer broke off."""
-    CANCELLED = "cancelled"
-    """Somebody stopped it."""
-    CONTINUATION_MISMATCH = "continuation_mismatch"
-    """The provider's state and the history that we sent do not fit together."""
 
 
 Topic = ErrorKind | Nuance
@@ -125,13 +111,9 @@ def retry(failure: Failure) -> str:
 
 
 def topic_of(failure: Failure) -> Topic:
-    """Return what a failure is about: its message says it, else its kind does.
-
-    The nuance is read back from the message because a `Failure` has no field for it.
-    """
-    for nuance in Nuance:
-        if failure.message == terminal(nuance, failure.provider):
-            return nuance
+    """Return what a failure is about: its nuance, else its kind."""
+    if failure.nuance is not None:
+        return failure.nuance
     nobody_refused = not failure.status_code and not failure.retryable
     if failure.kind == ErrorKind.TIMEOUT and nobody_refused:
         return Nuance.REQUEST_TIMED_OUT

@@ -31,10 +31,10 @@ def classify(error: BaseException, *, provider: str = "", now: datetime | None =
         status_code=signals.status,
         retry_after=_retry_after(every(errors, ProviderError), now),
         detail=_detail(row, signals),
+        nuance=row.nuance,
         chain_broken=row.chain_broken,
     )
-    topic = row.nuance or wording.topic_of(failure)
-    return replace(failure, message=wording.terminal(topic, failure.provider))
+    return replace(failure, message=wording.terminal(wording.topic_of(failure), failure.provider))
 
 
 def _completed(failure: Failure, hint: str) -> Failure:

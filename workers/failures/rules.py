@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.failures.kinds import ErrorKind
-from shared.failures.wording import Nuance
+from shared.failures.kinds import ErrorKind, Nuance
 from workers.failures import predicates
 from workers.failures.signals import Signals
 

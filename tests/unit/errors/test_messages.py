@@ -39,6 +39,7 @@ def _failure(topic: Topic, provider: str = "openai") -> Failure:
     kind = topic if isinstance(topic, ErrorKind) else ErrorKind.GENERIC
     return Failure(
         kind=kind,
+        nuance=topic if isinstance(topic, Nuance) else None,
         retryable=True,
         provider=provider,
         message=wording.terminal(topic, provider),
