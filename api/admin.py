@@ -13,19 +13,12 @@ from uuid_utils.compat import uuid7
 
 from api.auth import keys
 from api.auth.caller import KeyId, KeyRole
-from api.auth.secret import BadSecret, check_secret, new_secret
+from api.auth.errors import AuthError, NoSuchKey
+from api.auth.secret import check_secret, new_secret
 from shared.config.settings import DatabaseSettings, SettingsError, read_database_settings
 from shared.db.engine import make_engine
 
 MAX_OWNER_CHARACTERS: Final = 200
-
-
-class NoSuchKey(Exception):
-    """There is no live key with this id: see 'keys list'."""
-
-    def __str__(self) -> str:
-        """Say the class's sentence."""
-        return type(self).__doc__ or ""
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -33,7 +26,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     asked = _parser().parse_args(arguments)
     try:
         said = _run_alone(read_database_settings(environ), asked)
-    except (SettingsError, SQLAlchemyError, BadSecret, NoSuchKey) as error:
+    except (SettingsError, SQLAlchemyError, AuthError) as error:
         print(f"stepwell: {error}", file=sys.stderr)
         return 1
     # After the commit: a key that is shown is a key that counts.

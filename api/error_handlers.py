@@ -13,14 +13,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.auth.authenticator import Unauthenticated
+from api.auth.errors import AuthError
 from api.http.methods import allowed_methods
 from api.http.strict_json import readable
 from api.problems import Problem, ProblemCode, ProblemResponse, problem_of
 from api.requests.validation import problem_of_validation
-from api.stream.cursor import BadCursor
-from api.stream.stop_condition import BadUntil, TurnUnknown
-from api.stream.subscription import StreamUnavailable
+from api.stream.errors import StreamError
 from api.submit.submit import Repeated
 from shared.chats.model.errors import ChatsError
 from shared.submission.errors import SubmissionError
@@ -29,13 +27,10 @@ _CLIENT_GONE: Final = 499
 
 EXPECTED: Final = (
     Problem,
-    Unauthenticated,
+    AuthError,
     ChatsError,
     SQLAlchemyError,
-    BadCursor,
-    BadUntil,
-    TurnUnknown,
-    StreamUnavailable,
+    StreamError,
     SubmissionError,
 )
 

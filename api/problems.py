@@ -8,10 +8,8 @@ from typing import Final
 import orjson
 from starlette.responses import Response
 
-from api.auth.authenticator import Unauthenticated
-from api.stream.cursor import BadCursor
-from api.stream.stop_condition import BadUntil, TurnUnknown
-from api.stream.subscription import StreamUnavailable
+from api.auth.errors import AuthError
+from api.stream.errors import BadCursor, BadUntil, StreamError, TurnUnknown
 from shared.chats.model import errors
 from shared.db.outage import is_outage
 from shared.jsonvalue import JsonValue
@@ -151,7 +149,7 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
-        case Unauthenticated():
+        case AuthError():
             return Problem(
                 ProblemCode.UNAUTHENTICATED, str(error), headers={"WWW-Authenticate": "Bearer"}
             )
@@ -159,19 +157,25 @@ def problem_of(error: Exception) -> Problem:
             return _refused_move(error)
         case SubmissionError():
             return _refused_submission(error)
+        case StreamError():
+            return _refused_stream(error)
+        case _ if is_outage(error):
+            return unavailable("PostgreSQL")
+        case _:
+            detail = "An error that nobody expected; the log has it under this request's id."
+            return Problem(ProblemCode.INTERNAL, detail)
+
+
+def _refused_stream(error: StreamError) -> Problem:
+    match error:
         case BadCursor():
             return invalid_field("after", str(error))
         case BadUntil():
             return invalid_field("until", str(error))
         case TurnUnknown():
             return not_found("turn")
-        case StreamUnavailable():
-            return unavailable("PostgreSQL")
-        case _ if is_outage(error):
-            return unavailable("PostgreSQL")
         case _:
-            detail = "An error that nobody expected; the log has it under this request's id."
-            return Problem(ProblemCode.INTERNAL, detail)
+            return unavailable("PostgreSQL")
 
 
 def _refused_submission(error: SubmissionError) -> Problem:

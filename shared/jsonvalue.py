@@ -1,8 +1,10 @@
-"""JSON values, and what of them can be stored."""
+"""JSON values: what of them can be stored, and text that is JSON or is not."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+import orjson
 
 # A model can spell all of these, and PostgreSQL or our JSON writer would refuse the whole row.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -21,19 +23,20 @@ def storable(value: JsonValue, *, level: int = 0) -> JsonValue:
         return TOO_DEEP
     match value:
         case str():
-            return _storable_text(value)
+            return storable_text(value)
         case bool() | None | float():
             return value
         case int():
             return value if _SMALLEST <= value <= _LARGEST else _rounded(value)
         case Mapping():
             items = value.items()
-            return {_storable_text(name): storable(one, level=level + 1) for name, one in items}
+            return {storable_text(name): storable(one, level=level + 1) for name, one in items}
         case _:
             return [storable(one, level=level + 1) for one in value]
 
 
-def _storable_text(text: str) -> str:
+def storable_text(text: str) -> str:
+    """Return a text as it can be stored: without NUL and half a surrogate pair."""
     if _UNSTORABLE.search(text) is None:
         return text
     # Two halves that came one by one are whole again in UTF-16.
@@ -49,3 +52,12 @@ def _rounded(value: int) -> JsonValue:
 
 
 JsonObject = Mapping[str, JsonValue]
+
+
+def parse_or_text(text: str) -> JsonValue:
+    """Return the parsed JSON, or the text itself if it is none: a model may have been cut off."""
+    try:
+        parsed: JsonValue = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return parsed

@@ -9,20 +9,12 @@ from sqlalchemy import Engine
 
 from api.auth import keys
 from api.auth.caller import Caller
+from api.auth.errors import Unauthenticated
 from api.auth.secret import Proof, is_secret, prove
 
 TRUST_SECONDS: Final = 2.0
 """How long an answer of the database is believed; a revoked key is refused after this."""
-
 _KEPT: Final = 10_000
-
-
-class Unauthenticated(AuthError):
-    """The request has no valid key: send 'Authorization: Bearer swk_…'."""
-
-    def __str__(self) -> str:
-        """Say the class's sentence; what was sent stays out."""
-        return type(self).__doc__ or ""
 
 
 class Authenticator:

@@ -6,20 +6,13 @@ import re
 import secrets
 from typing import Final, NewType
 
+from api.auth.errors import BadSecret
+
 Proof = NewType("Proof", bytes)
 """The hash of a secret: enough to know its holder again, and worthless to a thief."""
-
 PREFIX: Final = "swk_"
 _SHAPE: Final = re.compile(r"swk_[A-Za-z0-9_-]{32,200}")
 _HINT_LENGTH: Final = len(PREFIX) + 4
-
-
-class BadSecret(ValueError):
-    """A key has the form swk_ and at least 32 letters, digits, '_' or '-'."""
-
-    def __str__(self) -> str:
-        """Say the class's sentence, and never the key."""
-        return type(self).__doc__ or ""
 
 
 def new_secret() -> str:

@@ -8,8 +8,9 @@ import structlog
 from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.auth.authenticator import Authenticator, Unauthenticated
+from api.auth.authenticator import Authenticator
 from api.auth.caller import Caller
+from api.auth.errors import Unauthenticated
 from api.http.sse import EventSource
 
 RECHECK_SECONDS: Final = 2.0

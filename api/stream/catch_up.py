@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from api.stream.cursor import BadCursor, Cursor, Kind, Progress, after, order
+from api.stream.cursor import Cursor, Kind, Progress, after, order
+from api.stream.errors import BadCursor
 from api.stream.events import (
     ActionBody,
     Body,

@@ -7,9 +7,10 @@ from typing import Final
 
 from api.stream.catch_up import CatchUp, since_cursor, since_start
 from api.stream.cursor import Cursor
+from api.stream.errors import TurnUnknown
 from api.stream.events import Event, encode_event
 from api.stream.send_buffer import EndReason, SendBuffer
-from api.stream.stop_condition import TurnUnknown, Until, cut, holds
+from api.stream.stop_condition import Until, cut, holds
 from api.stream.tail import Tailed, give_up
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatNotFound

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
+from api.stream.errors import BadCursor
 from shared.chats.model.lease import Episode
 
 _LIMIT: Final = 2**63
@@ -32,14 +33,6 @@ class Kind(StrEnum):
     STATUS = "s"
     AWAITED = "u"  # the end of the turn that the client waits for, which was before the stream
     INITIAL = "i"  # the stream began here: all state is due, but the ends of turns only from B on
-
-
-class BadCursor(Exception):
-    """This is not an id of an event of this stream, nor a cursor."""
-
-    def __str__(self) -> str:
-        """Say the sentence; what was sent is not repeated."""
-        return type(self).__doc__ or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import structlog
 
 from api.stream.client import Client, StreamRequest
+from api.stream.errors import StreamUnavailable
 from api.stream.feed import Feed
 from api.stream.ports import Channels, Reads
 from api.stream.send_buffer import EndReason, SendBuffer
-from api.stream.subscription import Serving, StreamUnavailable, Subscription, serve
+from api.stream.subscription import Serving, Subscription, serve
 from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
 from shared.events.wire import UnreadableNote, decode_note

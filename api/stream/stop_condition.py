@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from api.stream.errors import BadUntil, TurnUnknown
 from api.stream.events import Event, StatusBody
 from shared.chats.model.ids import TurnId
 from shared.chats.model.statuses import IDLE
@@ -13,18 +14,6 @@ from shared.chats.model.turns import TurnOutcome
 from shared.chats.reads.stream import StreamView
 
 _TURN: Final = re.compile(r"turn:([0-9a-fA-F-]{36})", re.ASCII)
-
-
-class BadUntil(Exception):
-    """until wants 'idle' or 'turn:' and the id of a turn."""
-
-    def __str__(self) -> str:
-        """Say the sentence."""
-        return type(self).__doc__ or ""
-
-
-class TurnUnknown(Exception):
-    """The chat has no such turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from api.stream.errors import StreamUnavailable
 from api.stream.feed import Feed, FeedRead
 from api.stream.ports import Reads
 from shared.chats.reads.stream import StreamView
@@ -35,14 +36,6 @@ class Subscription:
     def kick(self) -> None:
         """Have a look at what is to be read."""
         self.kicked.set()
-
-
-class StreamUnavailable(Exception):
-    """The chat can't be read at the moment."""
-
-    def __str__(self) -> str:
-        """Say the sentence."""
-        return type(self).__doc__ or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

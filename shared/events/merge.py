@@ -2,14 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import cast
-
-import orjson
 
 from shared.chats.model.messages import Role
 from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from shared.events.types import Delta, PartEntry, StreamedCall
-from shared.jsonvalue import JsonValue
+from shared.jsonvalue import parse_or_text
 
 
 def joinable(earlier: Delta, later: Delta) -> bool:
@@ -128,13 +125,6 @@ def _whole(delta: Delta) -> Part:
     return ToolCallPart(
         tool_call_id=delta.tool_call_id,
         tool_name=delta.tool_name,
-        args=_arguments(delta.args_delta),
+        args=parse_or_text(delta.args_delta),
         provider_metadata=delta.provider_metadata,
     )
-
-
-def _arguments(text: str) -> JsonValue:
-    try:
-        return cast(JsonValue, orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return text

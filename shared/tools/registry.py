@@ -8,20 +8,14 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from shared.config.catalog import CatalogError
 from shared.tools.clock import current_time
-from shared.tools.schema import BadTool
+from shared.tools.errors import BadTool, UnusableTools
 from shared.tools.spec import Tool
 
 GROUP: Final = "stepwell.tools"
 """The entry points of packages that bring tools: each names a module, or one tool."""
-
 Registry = Mapping[str, Tool]
 """Every built-in tool by its name, in the order in which models see them."""
-
-
-class ToolsError(CatalogError):
-    """The tools of this installation can't be used; the text names the module and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +45,18 @@ def _tools_of(where: str, load: Callable[[], object]) -> list[_Found]:
         loaded = load()
         values = [loaded] if isinstance(loaded, Tool) else list(vars(loaded).values())
     except BadTool as error:
-        raise ToolsError(f"{where}: {error}") from error
+        raise UnusableTools(f"{where}: {error}") from error
     except ModuleNotFoundError as error:
-        raise ToolsError(
+        raise UnusableTools(
             f"{where} can't be imported ({error}): install what is missing, or put its folder on"
             " PYTHONPATH, where API and workers run; or correct the name"
         ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ToolsError(f"{where} can't be imported ({reason}): correct it") from error
+        raise UnusableTools(f"{where} can't be imported ({reason}): correct it") from error
     tools = [_Found(tool=value, where=where) for value in values if isinstance(value, Tool)]
     if not tools:
-        raise ToolsError(f"{where} has no tool: put @tool above a function, or take it out")
+        raise UnusableTools(f"{where} has no tool: put @tool above a function, or take it out")
     return tools
 
 
@@ -71,7 +65,7 @@ def _by_name(found: Sequence[_Found]) -> Registry:
     for one in found:
         known = registry.setdefault(one.tool.name, one)
         if known.tool is not one.tool:
-            raise ToolsError(
+            raise UnusableTools(
                 f"there are two tools {one.tool.name!r}, of {known.where} and of {one.where}:"
                 " give one of them another name"
             )

@@ -10,23 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from shared.jsonvalue import JsonObject, JsonValue
 from shared.tools.context import ToolContext
 from shared.tools.docstring import read_docstring
+from shared.tools.errors import BadArguments, BadTool
 
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _DATA: Final = frozenset({"default", "const", "enum", "examples"})
 _SHOWN_FAULTS: Final = 10
-
-
-class BadTool(Exception):
-    """A function can't be a tool."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        """Keep which one, and why."""
-        super().__init__(f"the tool {name!r} can't be used: {reason}")
-        self.name, self.reason = name, reason
-
-
-class BadArguments(Exception):
-    """A model called a tool with arguments that don't fit; the text tells it what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final, overload
 
 from shared.jsonvalue import JsonObject
-from shared.tools.schema import BadTool, Signature, read_signature
+from shared.tools.errors import BadTool, ToolsError
+from shared.tools.schema import Signature, read_signature
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -21,7 +22,7 @@ class Policy(StrEnum):
     RERUN = "rerun"  # it is started again: running it twice is harmless
 
 
-class ToolError(Exception):
+class ToolError(ToolsError):
     """A tool could not do what was asked; the model reads the text."""
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, cast
 
+from shared.jsonvalue import storable_text
+
 BODY_LIMIT_BYTES: Final = 64 * 1024
 DETAIL_LIMIT: Final = 500
 # A longer hint is no delay that anybody means, and its date would overflow the database's.
@@ -18,8 +20,6 @@ _BLANK_LINE: Final = re.compile(r"\r?\n\r?\n")
 # What some clients and gateways write for a failed call: METHOD "URL": NNN Text {json}. The bounds
 # keep a long text from being scanned again from every word.
 _FAILED_CALL: Final = re.compile(r'\b[A-Za-z]{3,10} "[^"]*": \d{3} [^{]{0,200}(\{.*)\Z', re.DOTALL)
-# PostgreSQL stores neither a NUL nor half of a surrogate pair, and JSON can spell both.
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def read_message(message: str) -> str:
 
 def cut(detail: str) -> str:
     """Return `detail` storable and within 500 characters."""
-    clean = _UNSTORABLE.sub("\ufffd", detail)
+    clean = storable_text(detail)
     return clean if len(clean) <= DETAIL_LIMIT else clean[: DETAIL_LIMIT - 1] + "…"
 
 

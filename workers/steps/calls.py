@@ -13,7 +13,7 @@ from shared.chats.moves.open_calls import error_result
 from shared.chats.moves.workers.claim_tool import arguments_hash
 from shared.failures.kinds import ErrorKind, Failure
 from shared.metrics.metrics import DYNAMIC_TOOL, UNKNOWN_TOOL
-from shared.tools.schema import BadArguments
+from shared.tools.errors import BadArguments
 from workers.steps.prompt.available_tools import AvailableTools
 from workers.tools.call import Call
 

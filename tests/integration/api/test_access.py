@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from api.auth import keys
-from api.auth.authenticator import TRUST_SECONDS, Authenticator, Unauthenticated
+from api.auth.authenticator import TRUST_SECONDS, Authenticator
 from api.auth.caller import KeyId, KeyRole
+from api.auth.errors import Unauthenticated
 from api.auth.secret import new_secret, prove
 from tests.integration.api.served import Api, Client
 

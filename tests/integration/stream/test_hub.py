@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from api.stream.client import StreamRequest
 from api.stream.cursor import parse_cursor
+from api.stream.errors import StreamUnavailable
 from api.stream.hub import Hub, HubSettings, Stream
 from api.stream.source import StreamSource
-from api.stream.subscription import StreamUnavailable
 from local.valkey import Valkey
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatNotFound

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy.exc import TimeoutError
 
-from api.auth.authenticator import Unauthenticated
+from api.auth.errors import Unauthenticated
 from api.auth.stream_guard import RECHECK_SECONDS, GuardedEvents
 
 

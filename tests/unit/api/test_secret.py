@@ -3,9 +3,10 @@
 import pytest
 from uuid_utils.compat import uuid7
 
-from api.auth.authenticator import Unauthenticated, bearer
+from api.auth.authenticator import bearer
 from api.auth.caller import Caller, KeyId, KeyRole
-from api.auth.secret import BadSecret, check_secret, hint_of, new_secret, prove, same_proof
+from api.auth.errors import BadSecret, Unauthenticated
+from api.auth.secret import check_secret, hint_of, new_secret, prove, same_proof
 
 
 def test_a_new_key_has_the_form_of_one_and_is_like_no_other() -> None:

@@ -12,7 +12,8 @@ from api.stream.catch_up import (
     since_start,
     start_cursor,
 )
-from api.stream.cursor import BadCursor, Cursor, Kind, parse_cursor
+from api.stream.cursor import Cursor, Kind, parse_cursor
+from api.stream.errors import BadCursor
 from api.stream.tail import give_up, tail
 from shared.chats.model.ids import TurnId
 from shared.chats.reads.stream import Since, StreamView

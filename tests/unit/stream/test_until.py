@@ -2,7 +2,8 @@ from uuid import UUID
 
 import pytest
 
-from api.stream.stop_condition import BadUntil, Until, parse_until
+from api.stream.errors import BadUntil
+from api.stream.stop_condition import Until, parse_until
 from shared.chats.model.ids import TurnId
 
 TURN = "01938a2b-0000-7000-8000-000000000001"

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.stream.cursor import BadCursor, Cursor, Kind, Progress, after, order, parse_cursor
+from api.stream.cursor import Cursor, Kind, Progress, after, order, parse_cursor
+from api.stream.errors import BadCursor
 from shared.chats.model.lease import Episode
 
 numbers = st.integers(0, 2**63 - 1)

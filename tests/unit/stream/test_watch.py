@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from api.stream.client import GAP_DELAYS, StreamRequest
-from api.stream.cursor import BadCursor, parse_cursor
+from api.stream.cursor import parse_cursor
+from api.stream.errors import BadCursor
 from api.stream.send_buffer import EndReason
 from shared.chats.model.errors import ChatNotFound
 from shared.chats.model.lease import Episode

@@ -6,8 +6,9 @@ import pytest
 
 from api.stream.client import StreamRequest
 from api.stream.cursor import parse_cursor
+from api.stream.errors import TurnUnknown
 from api.stream.send_buffer import EndReason
-from api.stream.stop_condition import TurnUnknown, Until
+from api.stream.stop_condition import Until
 from shared.chats.model.ids import TurnId
 from tests.unit.stream.process import anybody
 from tests.unit.stream.reading import Reading

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from shared.jsonvalue import JsonValue
 from shared.tools.context import ToolContext
 from shared.tools.docstring import read_docstring
-from shared.tools.schema import BadArguments, BadTool
+from shared.tools.errors import BadArguments, BadTool
 from shared.tools.spec import Policy, Tool, tool
 
 

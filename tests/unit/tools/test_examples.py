@@ -7,7 +7,7 @@ import pytest
 
 from examples.tools import BOOKINGS, book_room, count_words, ring_bells
 from shared.jsonvalue import JsonValue
-from shared.tools.schema import BadArguments
+from shared.tools.errors import BadArguments
 from shared.tools.spec import Policy
 from tests.unit.tools.running import ABOUT, Stage, call_of
 

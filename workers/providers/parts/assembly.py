@@ -3,10 +3,8 @@
 import uuid
 from dataclasses import dataclass, field
 
-import orjson
-
 from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from shared.jsonvalue import JsonObject, JsonValue
+from shared.jsonvalue import JsonObject, JsonValue, parse_or_text
 from workers.providers.http.error_mapping import Origin
 from workers.providers.parts.metadata import stamp
 from workers.providers.protocol import CallDelta, PartDone, ReasoningDelta, StreamEvent, TextDelta
@@ -155,13 +153,7 @@ def new_call_id() -> str:
 
 def parse_args(text: str) -> JsonValue:
     """Return a call's arguments: parsed JSON, {} for nothing, the text itself if it is not JSON."""
-    if not text.strip():
-        return {}
-    try:
-        parsed: JsonValue = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    return parsed
+    return parse_or_text(text) if text.strip() else {}
 
 
 def verbatim(raw: str) -> dict[str, JsonValue]:

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import cast
-
-import orjson
 
 from shared.chats.model.parts import Part, ReasoningPart, TextPart, ToolCallPart
-from shared.jsonvalue import JsonValue
+from shared.jsonvalue import parse_or_text
 from workers.providers.protocol import (
     CallDelta,
     PartDone,
@@ -89,13 +86,6 @@ def _broken(growing: _GrowingPart) -> Part:
             return ToolCallPart(
                 tool_call_id=call_id,
                 tool_name=name,
-                args=_arguments(text),
+                args=parse_or_text(text),
                 created_at=created_at,
             )
-
-
-def _arguments(text: str) -> JsonValue:
-    try:
-        return cast(JsonValue, orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return text
