@@ -34,6 +34,7 @@ from api.routes import (
     queue,
     stream,
     tool_results,
+    tools,
 )
 from api.stream.wiring import Streams
 from shared.broker.celery_app import make_app
@@ -48,13 +49,24 @@ from shared.db.engine import make_engine
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics, PendingCollector, PendingLoad
 from shared.redis.connection import open_redis
+from shared.submission.fleet_tools import FleetTools
 from shared.submission.submitter import Submitter
-from shared.tools.registry import load_tools
 from shared.version import VERSION
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-ROUTES: Final = (content, chats, messages, queue, control, tool_results, stream, models, health)
+ROUTES: Final = (
+    content,
+    chats,
+    messages,
+    queue,
+    control,
+    tool_results,
+    stream,
+    models,
+    tools,
+    health,
+)
 
 _log = structlog.stdlib.get_logger()
 
@@ -125,7 +137,7 @@ def make_deps(settings: Settings, closing: ExitStack) -> Deps:
             machine=machine,
             engine=engine,
             catalog=catalog,
-            builtin_tools=frozenset(load_tools(catalog.tool_modules)),
+            tools=FleetTools(engine, time.monotonic),
             new_id=uuid7,
         ),
         new_id=uuid7,

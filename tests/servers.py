@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 import api.tables
 import shared.chats.store.tables
+import shared.tools.tables
 from local.postgres import Postgres
 from local.valkey import Valkey
 from shared.db.base import metadata
@@ -23,7 +24,8 @@ from shared.db.migrate import upgrade
 _TEMPLATE = "stepwell_template"
 _numbers = itertools.count(1)
 
-assert api.tables.metadata is shared.chats.store.tables.metadata is metadata  # all tables are known
+assert api.tables.metadata is shared.chats.store.tables.metadata is metadata
+assert shared.tools.tables.metadata is metadata  # all tables are known
 
 
 def _with_driver(url: str) -> str:

@@ -12,6 +12,7 @@ from api.schemas.parts import AnyPart
 from shared.chats.model.messages import Role
 from shared.chats.model.statuses import OnError, Status, TurnStatus
 from shared.failures.kinds import ErrorKind
+from shared.tools.spec import Policy
 
 Cursor = Annotated[str, Field(description="a position in the chat's stream; opaque")]
 
@@ -189,6 +190,22 @@ class Model(_Answer):
     default: bool
     available: bool
     reason: Annotated[str, Field(description="why it is not available")] = omitted()
+
+
+class Tool(_Answer):
+    """A built-in tool; `source` is the module that it comes from."""
+
+    name: str
+    description: str
+    input_schema: Annotated[dict[str, JsonValue], Field(description="a JSON Schema")]
+    source: str
+    policy: Annotated[Policy, Field(description="what becomes of a call of a lost worker")]
+
+
+class Tools(_Answer):
+    """All built-in tools."""
+
+    items: list[Tool]
 
 
 class Models(_Answer):

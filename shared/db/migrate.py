@@ -8,7 +8,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from shared.config.settings import SettingsError, read_settings
+from shared.config.settings import SettingsError, read_database_settings
 from shared.db.engine import make_engine
 
 # Any number will do, as long as every version of this program takes the same one.
@@ -36,7 +36,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 def main() -> int:
     """Migrate the database of the settings; 0 = at the newest schema."""
     try:
-        settings = read_settings()
+        settings = read_database_settings()
         engine = make_engine(settings.sqlalchemy_url, pool_size=1, name="stepwell-migrate")
         upgrade(engine)
     except (SettingsError, OperationalError) as error:

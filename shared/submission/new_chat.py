@@ -112,9 +112,10 @@ def model_faults(catalog: Catalog, model: str | None) -> list[FieldFault]:
 def _tool_faults(
     new: NewChat, builtin_tools: Collection[str], checks: SchemaChecks
 ) -> list[FieldFault]:
-    known = ", ".join(repr(name) for name in sorted(builtin_tools))
+    there = ", ".join(repr(name) for name in sorted(builtin_tools))
+    known = f"there is {there}" if there else "no worker has published one yet"
     faults = [
-        FieldFault(field=f"tools[{number}]", detail=f"there is no such tool; there is {known}")
+        FieldFault(field=f"tools[{number}]", detail=f"there is no such tool; {known}")
         for number, name in enumerate(new.tools or ())
         if name not in builtin_tools
     ]

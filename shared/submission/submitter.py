@@ -20,6 +20,7 @@ from shared.chats.moves.turns import Placed
 from shared.chats.reads.chats import find_chat_id
 from shared.config.catalog import Catalog
 from shared.submission.errors import KeyContended
+from shared.submission.fleet_tools import FleetTools
 from shared.submission.media import require_media
 from shared.submission.new_chat import NewChat, build_chat, require_model
 from shared.submission.tool_schema import SchemaChecks
@@ -53,7 +54,7 @@ class Submitter:
     machine: ChatMachine
     engine: Engine
     catalog: Catalog
-    builtin_tools: frozenset[str]
+    tools: FleetTools
     new_id: Callable[[], UUID]
     checks: SchemaChecks = field(default_factory=SchemaChecks)
 
@@ -116,7 +117,7 @@ class Submitter:
             new,
             chat_id=ChatId(self.new_id()),
             catalog=self.catalog,
-            builtin_tools=self.builtin_tools,
+            builtin_tools=self.tools.names(including=new.tools or ()),
             checks=self.checks,
         )
 

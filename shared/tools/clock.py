@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.tools.spec import Policy, Tool, ToolError, tool
+from shared.tools.spec import FunctionTool, Policy, ToolError, tool
 
 
-def make_current_time(now: Callable[[], datetime]) -> Tool:
+def make_current_time(now: Callable[[], datetime]) -> FunctionTool:
     """Return the tool that reads this clock."""
 
     @tool(policy=Policy.RERUN)

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.tools.clock import current_time
 from shared.tools.errors import BadTool, UnusableTools
-from shared.tools.spec import Tool
+from shared.tools.spec import FunctionTool, Tool
 
 GROUP: Final = "stepwell.tools"
 """The entry points of packages that bring tools: each names a module, or one tool."""
@@ -20,7 +20,7 @@ Registry = Mapping[str, Tool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    tool: Tool
+    tool: FunctionTool
     where: str
 
 
@@ -29,7 +29,7 @@ def load_tools(
     *,
     load: Callable[[str], ModuleType] = import_module,
     installed: Callable[[], Iterable[EntryPoint]] = lambda: entry_points(group=GROUP),
-) -> Registry:
+) -> Mapping[str, FunctionTool]:
     """Import the modules and return their tools. Raise `ToolsError`."""
     found = [_Found(tool=current_time, where="Stepwell itself")]
     for point in sorted(installed(), key=lambda point: point.name):
@@ -43,24 +43,24 @@ def load_tools(
 def _tools_of(where: str, load: Callable[[], object]) -> list[_Found]:
     try:
         loaded = load()
-        values = [loaded] if isinstance(loaded, Tool) else list(vars(loaded).values())
+        values = [loaded] if isinstance(loaded, FunctionTool) else list(vars(loaded).values())
     except BadTool as error:
         raise UnusableTools(f"{where}: {error}") from error
     except ModuleNotFoundError as error:
         raise UnusableTools(
             f"{where} can't be imported ({error}): install what is missing, or put its folder on"
-            " PYTHONPATH, where API and workers run; or correct the name"
+            " PYTHONPATH, where the workers run; or correct the name"
         ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise UnusableTools(f"{where} can't be imported ({reason}): correct it") from error
-    tools = [_Found(tool=value, where=where) for value in values if isinstance(value, Tool)]
+    tools = [_Found(tool=value, where=where) for value in values if isinstance(value, FunctionTool)]
     if not tools:
         raise UnusableTools(f"{where} has no tool: put @tool above a function, or take it out")
     return tools
 
 
-def _by_name(found: Sequence[_Found]) -> Registry:
+def _by_name(found: Sequence[_Found]) -> Mapping[str, FunctionTool]:
     registry: dict[str, _Found] = {}
     for one in found:
         known = registry.setdefault(one.tool.name, one)

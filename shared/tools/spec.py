@@ -1,12 +1,13 @@
-"""How an operator declares a tool: `@tool` above a function with type hints and a docstring."""
+"""What a tool is, and how an operator declares one: `@tool` above a function with type hints."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, overload
+from typing import Final, Protocol, overload
 
-from shared.jsonvalue import JsonObject
+from shared.jsonvalue import JsonObject, JsonValue
+from shared.tools.context import ToolContext
 from shared.tools.errors import BadTool, ToolsError
 from shared.tools.schema import Signature, read_signature
 
@@ -35,9 +36,51 @@ class Media:
     text: str = ""
 
 
+class Tool(Protocol):
+    """What models may call, whoever provides it. `timeout_seconds` None = `tool_seconds`."""
+
+    @property
+    def name(self) -> str:
+        """What models call it by."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What the model reads to choose it."""
+        ...
+
+    @property
+    def input_schema(self) -> JsonObject:
+        """The JSON Schema of its arguments."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for operators: a module."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """What becomes of a call that was started by a worker that is lost."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """How long a call may take."""
+        ...
+
+    def read(self, args: JsonValue) -> Mapping[str, object]:
+        """Return a call's arguments as `run` takes them. Raise `BadArguments`."""
+        ...
+
+    def run(self, arguments: Mapping[str, object], context: ToolContext) -> object:
+        """Return what came of a call, or a coroutine of it. Raise anything; `ToolError` is read."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A function that models may call. `timeout_seconds` None = the setting `tool_seconds`."""
+class FunctionTool:
+    """A Python function that models may call."""
 
     name: str
     function: Function
@@ -47,21 +90,36 @@ class Tool:
 
     @property
     def description(self) -> str:
-        """What the model reads to choose it."""
+        """What the model reads to choose it: the docstring."""
         return self.signature.description
 
     @property
     def input_schema(self) -> JsonObject:
-        """The JSON Schema of its arguments."""
+        """The JSON Schema of its arguments: the type hints."""
         return self.signature.input_schema
+
+    @property
+    def source(self) -> str:
+        """The function's module."""
+        return self.function.__module__
+
+    def read(self, args: JsonValue) -> Mapping[str, object]:
+        """Return a call's arguments as the function takes them. Raise `BadArguments`."""
+        return self.signature.read(args)
+
+    def run(self, arguments: Mapping[str, object], context: ToolContext) -> object:
+        """Call the function."""
+        wanted = self.signature.context
+        own = {} if wanted is None else {wanted: context}
+        return self.function(**arguments, **own)
 
 
 @overload
-def tool(function: Function, /) -> Tool: ...
+def tool(function: Function, /) -> FunctionTool: ...
 @overload
 def tool(
     *, name: str | None = None, policy: Policy = Policy.ASK, timeout_seconds: float | None = None
-) -> Callable[[Function], Tool]: ...
+) -> Callable[[Function], FunctionTool]: ...
 def tool(
     function: Function | None = None,
     /,
@@ -69,20 +127,20 @@ def tool(
     name: str | None = None,
     policy: Policy = Policy.ASK,
     timeout_seconds: float | None = None,
-) -> Tool | Callable[[Function], Tool]:
+) -> FunctionTool | Callable[[Function], FunctionTool]:
     """Declare a function, `async` or not, as a tool. Raise `BadTool` if it can't be one.
 
     Its parameters need type hints; what comes is checked against them. The docstring is what the
     model reads; descriptions of parameters stand in its `Args:` section.
     """
 
-    def declare(function: Function) -> Tool:
+    def declare(function: Function) -> FunctionTool:
         chosen = name or getattr(function, "__name__", "")
         if not _NAME.fullmatch(chosen):
             raise BadTool(chosen, "the name must have 1 to 64 of the characters A-Z a-z 0-9 _ -")
         if timeout_seconds is not None and timeout_seconds <= 0:
             raise BadTool(chosen, "timeout_seconds must be above 0")
-        return Tool(
+        return FunctionTool(
             name=chosen,
             function=function,
             signature=read_signature(chosen, function),

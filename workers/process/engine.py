@@ -28,6 +28,7 @@ from shared.db.outage import is_outage
 from shared.events.publisher import Publisher
 from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_redis
+from shared.tools.published import publish
 from shared.tools.registry import load_tools
 from shared.version import VERSION
 from workers.failpoints import Reached, pass_by
@@ -125,10 +126,12 @@ class Engine:
         self._sweeper.start()
 
     def _register(self) -> None:
-        """Register, and wait for a database that is on its way, as after a power cut."""
+        """Publish the tools and register, once the database is there: it may be on its way."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
+                with self._database.begin() as connection:
+                    publish(connection, self._registry.values())
                 return self._renewal.start()
             except SQLAlchemyError as error:
                 if not is_outage(error) or time.monotonic() >= deadline:

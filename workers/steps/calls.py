@@ -104,7 +104,7 @@ def _runnable(index: int, call: ToolCallPart, offer: AvailableTools) -> Call:
     tool = offer.builtin.get(call.tool_name)
     if tool is None:
         raise BadArguments(NOT_ALLOWED if call.tool_name in offer.registered else NO_TOOL)
-    return Call(index=index, asked=call, tool=tool, arguments=tool.signature.read(call.args))
+    return Call(index=index, asked=call, tool=tool, arguments=tool.read(call.args))
 
 
 def _label(name: str, offer: AvailableTools) -> str:

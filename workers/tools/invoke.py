@@ -46,9 +46,7 @@ def _run(
 
 
 def _call(tool: Tool, arguments: Mapping[str, object], context: ToolContext) -> object:
-    name = tool.signature.context
-    own = {} if name is None else {name: context}
-    value = tool.function(**arguments, **own)
+    value = tool.run(arguments, context)
     if iscoroutine(value):
         return _await(cast(Coroutine[Any, Any, object], value), context)
     return value

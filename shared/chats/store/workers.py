@@ -1,6 +1,6 @@
 """The rows of worker processes: registering, renewing, dying, and which chats one holds."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     BindParameter,
@@ -80,6 +80,12 @@ def load_held(
         )
         for row in connection.execute(statement)
     )
+
+
+def oldest_start(connection: Connection) -> datetime | None:
+    """Return since when the live worker that started first has lived; None = there is none."""
+    statement = select(func.min(workers.c.started_at)).where(workers.c.dead_at.is_(None))
+    return connection.execute(statement).scalar_one()
 
 
 def mark_dead(engine: Engine, *, host: str, pid: int) -> int:

@@ -21,6 +21,8 @@ from api.auth.caller import KeyId, KeyRole
 from api.auth.secret import new_secret
 from shared.chats.store.tables import chats
 from shared.config.settings import Settings
+from shared.tools.published import publish
+from shared.tools.registry import load_tools
 
 START_SECONDS = 10
 ANSWER_SECONDS = 30
@@ -153,7 +155,10 @@ def _once(key: str | None) -> Mapping[str, str]:
 
 @contextmanager
 def serve(settings: Settings, engine: Engine | None) -> Generator[Api]:
-    """Serve the application on a free port of the loopback."""
+    """Serve the application on a free port of the loopback, as if a worker had been there."""
+    if engine is not None:
+        with engine.begin() as connection:
+            publish(connection, load_tools(()).values())
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     started = threading.Event()

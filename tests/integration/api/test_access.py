@@ -38,6 +38,7 @@ OWNERLESS: list[tuple[str, str, object, int]] = [
     ("POST", "/v1/chats", CONTENT, 201),
     ("PUT", "/v1/chats/by-key/k/messages", CONTENT, 201),
     ("GET", "/v1/models", None, 200),
+    ("GET", "/v1/tools", None, 200),
 ]
 CALLERS = ("no key", "bad key", "revoked", "other owner", "owner", "admin")
 

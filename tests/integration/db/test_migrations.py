@@ -8,12 +8,14 @@ from sqlalchemy import Engine, text
 
 import api.tables
 import shared.chats.store.tables
+import shared.tools.tables
 from shared.db.base import metadata
 from shared.db.migrate import upgrade
 
 
 def test_the_migrated_schema_is_the_one_of_the_code(engine: Engine) -> None:
     assert api.tables.metadata is shared.chats.store.tables.metadata is metadata
+    assert shared.tools.tables.metadata is metadata
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, metadata) == []

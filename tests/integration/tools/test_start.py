@@ -1,4 +1,4 @@
-"""What is wrong with the tools of an installation stops its processes, with a line that says so."""
+"""What is wrong with the tools of an installation stops its workers, with a line that says so."""
 
 import os
 from pathlib import Path
@@ -23,15 +23,14 @@ def current_time() -> str:
 
 
 @pytest.mark.parametrize(
-    ("package", "module", "says"),
+    ("module", "says"),
     [
-        ("api", "no_such_tools", "folder on PYTHONPATH"),
-        ("workers", "no_such_tools", "folder on PYTHONPATH"),
-        ("workers", "clashing_tools", "two tools 'current_time', of Stepwell itself and of"),
+        ("no_such_tools", "folder on PYTHONPATH"),
+        ("clashing_tools", "two tools 'current_time', of Stepwell itself and of"),
     ],
 )
-def test_a_process_that_can_not_use_its_tools_says_why_and_ends(
-    tmp_path: Path, package: str, module: str, says: str
+def test_a_worker_that_can_not_use_its_tools_says_why_and_ends(
+    tmp_path: Path, module: str, says: str
 ) -> None:
     config = tmp_path / "stepwell.toml"
     config.write_text(FILE.format(module))
@@ -44,7 +43,7 @@ def test_a_process_that_can_not_use_its_tools_says_why_and_ends(
         "STEPWELL_CONFIG": str(config),
     }
     with (tmp_path / "said").open("wb") as output:
-        process = fork(package, environment=environment, output=output)
+        process = fork("workers", environment=environment, output=output)
         assert process.wait(START_SECONDS) != 0
     said = (tmp_path / "said").read_text()
     assert "Traceback" not in said

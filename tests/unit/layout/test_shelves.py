@@ -12,6 +12,9 @@ ONE_SHELF = "shared.chats"
 AWAITED = "shared.submission"
 """Built below HTTP for producers of which the first in a worker, schedules, is still to come."""
 
+PUBLIC = "shared.tools"
+"""What the modules of operators import, under this name: only workers load them."""
+
 
 @cache
 def _graph() -> grimp.ImportGraph:
@@ -23,7 +26,7 @@ def _graph() -> grimp.ImportGraph:
 def _modules() -> list[str]:
     paths = (path for path in Path("shared").rglob("*.py") if path.name != "__init__.py")
     names = (".".join(path.with_suffix("").parts) for path in paths)
-    return sorted(name for name in names if not name.startswith((f"{ONE_SHELF}.", AWAITED)))
+    return sorted(name for name in names if not name.startswith((f"{ONE_SHELF}.", AWAITED, PUBLIC)))
 
 
 def _reaches(user: str, module: str) -> bool:

@@ -12,7 +12,7 @@ from shared.jsonvalue import JsonValue
 from shared.tools.context import ToolContext
 from shared.tools.docstring import read_docstring
 from shared.tools.errors import BadArguments, BadTool
-from shared.tools.spec import Policy, Tool, tool
+from shared.tools.spec import FunctionTool, Policy, tool
 
 
 class Place(BaseModel):
@@ -115,7 +115,7 @@ def test_an_option_of_a_tool_is_kept() -> None:
         """Tell the time."""
         return datetime.min
 
-    assert isinstance(function, Tool)
+    assert isinstance(function, FunctionTool)
     assert (function.name, function.policy, function.timeout_seconds) == (
         "other-name",
         Policy.RERUN,
