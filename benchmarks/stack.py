@@ -13,8 +13,8 @@ from typing import Self
 from pydantic import TypeAdapter
 
 from benchmarks.load.jobs import Request
-from local.ports import random_free
-from local.process import Command, Patience, spawn, stop
+from local.machine.ports import random_free
+from local.processes.spawn import Command, Patience, spawn, stop
 from local.state import Running
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from local.app import serve
 from local.marks import mark_dead_with
-from local.output import Printer
+from local.processes.output import Printer
 from local.settings import ChildSettings
 from local.supervisor import MarkDead
 from shared.chats.store.workers import mark_dead

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from local.errors import LocalError
-from local.output import Printer
+from local.processes.output import Printer
 from local.settings import ChildSettings, LocalSettings, read_local_settings
 from local.state import StateFolder
 from local.supervisor import MarkDead, Supervisor

@@ -6,7 +6,7 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from local.output import Printer
+from local.processes.output import Printer
 from local.settings import ChildSettings
 from local.supervisor import MarkDead
 from shared.db.engine import make_engine

@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
+from local.databases.postgres import Postgres
+from local.databases.server import Server
+from local.databases.valkey import Valkey
 from local.errors import ExternalUnreachable
-from local.keeper import Keeper, Tools
-from local.postgres import Postgres
-from local.probe import postgres_refusal, redis_refusal
-from local.server import Server
+from local.machine.probe import postgres_refusal, redis_refusal
+from local.processes.keeper import Keeper, Tools
+from local.processes.together import together
 from local.services import OwnServer
 from local.settings import DATABASE_URL, REDIS_URL, LocalSettings
-from local.together import together
-from local.valkey import Valkey
 
 EXTERNAL_SECONDS = 15.0
 POLL_SECONDS = 0.5

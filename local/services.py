@@ -10,11 +10,11 @@ from pathlib import Path
 from signal import Signals
 
 from local.commands import API, WORKER
+from local.databases.server import Server
 from local.errors import LocalError
-from local.ports import LOOPBACK, is_free, next_free
-from local.probe import http_ok
-from local.process import Command, Patience
-from local.server import Server
+from local.machine.ports import LOOPBACK, is_free, next_free
+from local.machine.probe import http_ok
+from local.processes.spawn import Command, Patience
 from local.settings import ChildSettings
 from shared.config.settings import Settings
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from local.commands import API, WORKER
 from local.errors import LocalError
-from local.files import write_private
+from local.machine.files import write_private
 
 CLOCK_SECONDS = 1.0
 """How exact the recorded start of a process is, compared with the time of a file."""

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.banner import banner
-from local.child import run_once
 from local.commands import ENSURE_KEY, MIGRATE
 from local.errors import LocalError, StartFailed
-from local.files import kept
-from local.keeper import Keeper, Tools
-from local.output import Printer
-from local.probe import has_sample
+from local.machine.files import kept
+from local.machine.probe import has_sample
+from local.processes.child import run_once
+from local.processes.keeper import Keeper, Tools
+from local.processes.output import Printer
+from local.processes.together import together
 from local.servers import Servers
 from local.services import Api, Worker, WorkerPorts, python, require_port
 from local.settings import ChildSettings, LocalSettings
 from local.state import Pids, Running, StateFolder
-from local.together import together
 from shared.config.settings import SettingsError
 
 ONE_SHOT_STOP_SECONDS = 10.0

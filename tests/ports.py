@@ -8,7 +8,7 @@ from functools import cache
 from itertools import count
 
 FIRST = 61_000
-"""Above those that Linux gives to clients, and above those of `local.ports`."""
+"""Above those that Linux gives to clients, and above those of `local.machine.ports`."""
 
 SLICE = 550
 SLICES = 8

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 import api.tables
 import shared.chats.store.tables
 import shared.tools.tables
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 from shared.db.base import metadata
 from shared.db.engine import make_engine
 from shared.db.migrate import upgrade

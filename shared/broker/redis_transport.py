@@ -1,6 +1,6 @@
 """kombu's Redis transport without its three defects, by subclasses that nothing is patched with.
 
-`tests/integration/queue/test_outage.py` shows each defect in the stock classes: a test that fails
+`tests/integration/broker/test_outage.py` shows each defect in the stock classes: a test that fails
 there says that its guard can go.
 """
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from shared.config.settings import read_settings
 from tests.chaos.crowd import Manners
+from tests.chaos.deployment import APIS, WORKERS
 from tests.chaos.fault import RESTARTS
-from tests.chaos.site import APIS, WORKERS
-from tests.chaos.storm import Storm, blow
+from tests.chaos.schedule import Storm, blow
 from tests.chaos.supervised import SupervisedSite
 from tests.fakes.process import FakeModels
 from tests.journeys.tooling import declare_fakes, declare_tools

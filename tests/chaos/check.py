@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from tests.chaos.client import Client, Turn
-from tests.chaos.scene import INPUT, ONCE, OUTPUT, Line, numbers_in, words_of
+from tests.chaos.scripts import INPUT, ONCE, OUTPUT, Line, numbers_in, words_of
 from tests.chaos.stored import Stored, StoredMessage, StoredTurn, load
 from tests.journeys.fleet import Fleet
 from tests.journeys.replay import text_of

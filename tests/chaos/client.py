@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.door import Door, GivenUp, Said
-from tests.chaos.scene import Author, Line
-from tests.chaos.view import View
+from tests.chaos.api_client import Door, GivenUp, Said
+from tests.chaos.observed import View
+from tests.chaos.scripts import Author, Line
 from tests.journeys.tooling import ASK
 
 MODEL = "openai-chat"

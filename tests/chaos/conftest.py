@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.crowd import Crowd, Manners
-from tests.chaos.site import OwnSite, own_site
+from tests.chaos.deployment import OwnSite, own_site
 from tests.fakes.process import FakeModels
 from tests.journeys.tooling import declare_fakes, declare_tools
 

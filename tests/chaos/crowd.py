@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.chaos.door import Door
+from tests.chaos.api_client import Door
 from tests.chaos.person import Person, Scene
-from tests.chaos.scene import Author
+from tests.chaos.scripts import Author
 
 Next = Callable[[Person, random.Random], Scene | None]
 """What a client does next; None = it is done."""

@@ -15,7 +15,7 @@ from shared.broker.dispatcher import Dispatcher
 from shared.broker.errors import EnqueueFailed
 from shared.broker.wakeup import INTERACTIVE
 from shared.chats.model.ids import ChatId
-from tests.chaos.site import Part, Site, frozen
+from tests.chaos.deployment import Part, Site, frozen
 from tests.journeys.fleet import POLL_SECONDS
 
 HEIR_SECONDS = 2.0

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import psycopg
 
-from local.ports import random_free
+from local.machine.ports import random_free
 from shared.config.settings import Settings
-from tests.chaos.site import Part, serves
+from tests.chaos.deployment import Part, serves
 from tests.journeys.fleet import TENTH, Fleet, Process, eventually
 
 READY_SECONDS = 120.0

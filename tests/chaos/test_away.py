@@ -11,9 +11,9 @@ import pytest
 from tests.chaos.check import check_clients
 from tests.chaos.conftest import BRISK
 from tests.chaos.crowd import Crowd
+from tests.chaos.deployment import OwnSite, Part
+from tests.chaos.leftovers import check_rest
 from tests.chaos.person import Person, Scene
-from tests.chaos.rest import check_rest
-from tests.chaos.site import OwnSite, Part
 from tests.chaos.test_restarts import CONNECTIONS, asked_otherwise, count_deaths
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import eventually

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import BRISK
-from tests.chaos.site import OwnSite
-from tests.chaos.storm import Storm, blow
+from tests.chaos.deployment import OwnSite
+from tests.chaos.schedule import Storm, blow
 from tests.chaos.test_restarts import CONNECTIONS, TENTH
 
 

@@ -9,10 +9,10 @@ import pytest
 from tests.chaos.check import check_clients
 from tests.chaos.client import Client
 from tests.chaos.crowd import Crowd
+from tests.chaos.deployment import OwnSite
 from tests.chaos.fault import EVERYTHING, RESTARTS, WORKERS_KILLED, Fault
+from tests.chaos.leftovers import check_rest
 from tests.chaos.person import Person, Scene
-from tests.chaos.rest import check_rest
-from tests.chaos.site import OwnSite
 from tests.fakes.process import FakeModels
 from tests.journeys.fleet import eventually
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 from tests.fakes.process import FakeModels
+from tests.journeys.barriers import AT_COMMIT, Ambush
 from tests.journeys.fleet import CALM, Fleet
-from tests.journeys.holding import AT_COMMIT, Ambush
 from tests.journeys.providing import ONE_ATTEMPT, declare_providers
 from tests.journeys.tooling import MAX_STEPS, declare_fakes, declare_tools, install_tools
 from tests.servers import copied_database
@@ -98,7 +98,7 @@ def _doomed(
         Valkey(folder / "valkey", fast=True) as valkey,
         Fleet(database_url, valkey.url, folder, settings) as fleet,
     ):
-        fleet.worker_module = "tests.journeys.doomed"
+        fleet.worker_module = "tests.journeys.failpoint_worker"
         yield fleet.start(apis=1, workers=2)
 
 

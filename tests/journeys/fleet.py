@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from local.server import Server
+from local.databases.server import Server
+from tests.forkserver.client import ForkedProcess, fork
 from tests.journeys.replay import Replay
 from tests.journeys.sse import Stream
-from tests.offspring import Offspring, fork
 from tests.ports import free_port
 
 START_SECONDS = 90.0
@@ -77,7 +77,7 @@ class Answer:
 class Process:
     """A child process with the port that it serves and the file that it logs to."""
 
-    popen: subprocess.Popen[bytes] | Offspring
+    popen: subprocess.Popen[bytes] | ForkedProcess
     port: int
     log: Path
 

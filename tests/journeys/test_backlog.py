@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.broker.wakeup import QUEUES
 from tests.journeys.conftest import MakeFleet
 from tests.journeys.fleet import Fleet, eventually

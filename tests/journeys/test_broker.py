@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.broker.celery_app import make_app
 from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId

@@ -7,8 +7,8 @@ from itertools import repeat
 
 import pytest
 
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 from tests.journeys.cutting import CutReader, CutReplay, Resume, Unit
 from tests.journeys.fleet import Fleet
 from tests.journeys.replay import Replay

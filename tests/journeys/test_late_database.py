@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.scripts import say, script
 from tests.servers import migrate

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
+from tests.journeys.barriers import held_commit, held_row, wait_for_waiting
 from tests.journeys.fleet import Answer, Fleet
-from tests.journeys.holding import held_commit, held_row, wait_for_waiting
 from tests.journeys.replay import Replay
 from tests.journeys.scripts import say, script, wait
 from tests.journeys.sse import Stream

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from tests.journeys.conftest import MakeFleet
 from tests.journeys.fleet import Fleet, eventually
 from tests.journeys.replay import Replay

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psycopg
 import pytest
 
+from tests.journeys.barriers import AT_COMMIT, Ambush, held_commit, held_row, wait_for_waiting
 from tests.journeys.fleet import Fleet
-from tests.journeys.holding import AT_COMMIT, Ambush, held_commit, held_row, wait_for_waiting
 from tests.journeys.scene import CALLING, FAILING, PLAIN, open_scene
 from tests.journeys.scripts import say, script, wait
 from workers.failpoints import Failpoint

@@ -2,8 +2,8 @@
 
 import signal
 
+from tests.journeys.barriers import Ambush, held_row, wait_for_waiting
 from tests.journeys.fleet import Fleet, eventually
-from tests.journeys.holding import Ambush, held_row, wait_for_waiting
 from tests.journeys.replay import Replay, text_of
 from tests.journeys.scene import open_scene
 from tests.journeys.scripts import script, slowly

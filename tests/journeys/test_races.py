@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.journeys.barriers import Ambush, Held
 from tests.journeys.fleet import Fleet, eventually
-from tests.journeys.holding import Ambush, Held
 from tests.journeys.scene import CALLING, FAILING, PLAIN, SAID, Scene, open_scene
 from tests.journeys.scripts import say, script
 from tests.journeys.tooling import at_once

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 from shared.broker.celery_app import make_app
 from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.ports import random_free
+from local.machine.ports import random_free
 from tests.journeys.fleet import Fleet, Process, eventually
 from tests.journeys.test_kills import FULL, LONGEST_SILENCE_SECONDS, check_chat, start_chat
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.barriers import Ambush
 from tests.journeys.fleet import Fleet, eventually
-from tests.journeys.holding import Ambush
 from tests.journeys.scripts import say, script
 from tests.journeys.tooling import (
     TELL,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from local.postgres import Postgres
-from local.server import Server
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.server import Server
+from local.databases.valkey import Valkey
 from tests.journeys.fleet import Fleet, eventually, kill_server
 from tests.journeys.scripts import say, script
 from tests.journeys.tooling import (

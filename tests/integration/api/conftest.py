@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from api.auth.caller import KeyRole
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 from shared.config.settings import Settings
 from shared.db.engine import make_engine
 from shared.db.migrate import upgrade

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 
 from api.auth.caller import KeyRole
 from shared.config.settings import Settings
+from tests.forkserver.client import ForkedProcess, fork
 from tests.integration.api.served import Api
-from tests.offspring import Offspring, fork
 
 ROOT = Path(__file__).parents[3]
 SETUP = 1
@@ -75,7 +75,7 @@ def _free_port() -> int:
         return listening.getsockname()[1]
 
 
-def _wait_for_worker(engine: Engine, worker: Offspring) -> None:
+def _wait_for_worker(engine: Engine, worker: ForkedProcess) -> None:
     deadline = time.monotonic() + WORKER_SECONDS
     while time.monotonic() < deadline:
         with engine.connect() as connection:

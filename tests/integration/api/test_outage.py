@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from tests.integration.api.conftest import make_settings
 from tests.integration.api.served import Api, Client, Reply, serve
 

@@ -19,8 +19,8 @@ from uuid_utils.compat import uuid7
 from api.auth import keys
 from api.auth.caller import KeyId, KeyRole
 from api.auth.secret import new_secret
+from tests.forkserver.client import fork
 from tests.integration.api.served import Client, Reply
-from tests.offspring import fork
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 90

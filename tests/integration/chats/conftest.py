@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Engine
 
-from local.postgres import Postgres
+from local.databases.postgres import Postgres
 from shared.db.engine import make_engine
 from tests.chats import Bench, open_bench
 

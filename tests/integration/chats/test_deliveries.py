@@ -19,7 +19,7 @@ from shared.chats.moves.workers.begin import NotDue, NothingToDo
 from shared.chats.moves.workers.settle import Failed, Finish
 from shared.chats.store import workers
 from tests.chats import PASSING, Bench, answer, open_bench, said
-from tests.integration.chats.standing import put
+from tests.integration.chats.stateful.setups import put
 from tests.statements import statements
 
 

@@ -19,8 +19,8 @@ from shared.chats.moves.callers.send import send
 from shared.chats.moves.turns import Placed
 from shared.chats.moves.workers.begin import Beginning, begin
 from shared.chats.moves.workers.settle import Result, Settlement, settle
-from tests.integration.chats.life import ChatLife
-from tests.integration.chats.living import Moves
+from tests.integration.chats.stateful.rules import ChatLife
+from tests.integration.chats.stateful.subject import Moves
 
 STEPS = 30
 

@@ -23,7 +23,7 @@ from shared.chats.moves.callers.send import create
 from shared.chats.moves.workers.settle import Finish
 from shared.metrics.metrics import Metrics
 from tests.chats import LONG_SECONDS, Bench, answer, new_chat, open_bench, said, start_chat
-from tests.integration.chats.standing import put
+from tests.integration.chats.stateful.setups import put
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ from shared.chats.model.statuses import LEASED, Move, Status
 from shared.chats.moves.workers.begin import NothingToDo
 from shared.chats.rules.transitions import TABLE, sources
 from tests.chats import Bench
-from tests.integration.chats.performing import NOT_BUILT, PERFORM
-from tests.integration.chats.standing import Standing, archive, put
+from tests.integration.chats.stateful.moves import NOT_BUILT, PERFORM
+from tests.integration.chats.stateful.setups import Standing, archive, put
 
 ORDER = (
     Status.WAITING,

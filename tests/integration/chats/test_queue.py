@@ -15,7 +15,7 @@ from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.moves.callers.send import send
 from shared.chats.moves.workers.settle import Finish
 from tests.chats import LONG_SECONDS, Bench, open_bench
-from tests.integration.chats.standing import put
+from tests.integration.chats.stateful.setups import put
 
 QUEUE, INTERRUPT = BusyBehavior.QUEUE, BusyBehavior.INTERRUPT
 

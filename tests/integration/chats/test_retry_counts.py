@@ -10,7 +10,7 @@ from shared.chats.model.statuses import Status
 from shared.chats.moves.workers.settle import Failed
 from shared.metrics.metrics import Metrics
 from tests.chats import PASSING, TERMINAL, Bench
-from tests.integration.chats.standing import put
+from tests.integration.chats.stateful.setups import put
 
 
 @dataclass(slots=True)

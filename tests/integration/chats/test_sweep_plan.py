@@ -10,7 +10,7 @@ from shared.chats.moves.workers.settle import Failed
 from shared.chats.store import chats as store
 from shared.chats.store.sweep import BATCH, SweepPlan
 from tests.chats import LONG_SECONDS, PASSING, Bench, open_bench, register_worker
-from tests.integration.chats.standing import archive, put
+from tests.integration.chats.stateful.setups import archive, put
 
 # Long, so that what a slow machine takes does not matter: the tests move the rows' times.
 LOST_SECONDS = 3000.0

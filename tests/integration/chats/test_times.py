@@ -15,7 +15,7 @@ from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.moves.workers.recover import recover_interrupting, recover_running
 from shared.chats.moves.workers.settle import Failed, Finish, More, Stopped
 from tests.chats import PASSING, TERMINAL, Bench
-from tests.integration.chats.standing import put
+from tests.integration.chats.stateful.setups import put
 
 TOLERANCE_SECONDS = 0.000_01
 

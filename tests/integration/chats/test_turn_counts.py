@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from shared.chats.model.statuses import Move, Status
 from shared.metrics.metrics import Metrics
 from tests.chats import Bench
-from tests.integration.chats.performing import PERFORM
-from tests.integration.chats.standing import put
+from tests.integration.chats.stateful.moves import PERFORM
+from tests.integration.chats.stateful.setups import put
 
 ENDS = [
     (Status.RUNNING, Move.SETTLE_FINISH, "finished"),

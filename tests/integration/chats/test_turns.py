@@ -14,7 +14,7 @@ from shared.chats.moves.callers.interrupt_retry import interrupt, retry
 from shared.chats.moves.callers.queue import delete_queued, promote_queued
 from shared.chats.moves.workers.settle import Failed, Finish, More, Stopped
 from tests.chats import PASSING, TERMINAL, Bench, answer, start_chat
-from tests.integration.chats.standing import Standing, put
+from tests.integration.chats.stateful.setups import Standing, put
 
 INSTEAD: tuple[Part, ...] = (TextPart(text="instead"),)
 

@@ -24,8 +24,8 @@ from shared.chats.moves.workers.recover import recover_running
 from shared.chats.moves.workers.settle import Failed, Finish, More, Released, Stopped
 from shared.failures.kinds import Failure
 from tests.chats import LONG_SECONDS, PASSING, TERMINAL, Bench, answer, open_bench
-from tests.integration.chats.performing import PERFORM
-from tests.integration.chats.standing import Standing, put
+from tests.integration.chats.stateful.moves import PERFORM
+from tests.integration.chats.stateful.setups import Standing, put
 
 
 def _lose(bench: Bench, standing: Standing) -> Chat:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 
 
 @pytest.fixture

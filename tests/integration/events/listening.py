@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel
 from shared.events.types import ChatNote, PartBatch, PartEntry

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from redis.asyncio import Redis as AsyncRedis
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.chats.model.messages import Role

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.events.subscriber import Subscriber, SubscriberSettings
 from shared.redis.connection import open_redis
 from tests.integration.events.listening import PATIENCE_SECONDS, kill

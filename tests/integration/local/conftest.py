@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from local.postgres import Postgres
-from local.valkey import Valkey
+from local.databases.postgres import Postgres
+from local.databases.valkey import Valkey
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from local.app import serve
-from local.output import Printer
+from local.processes.output import Printer
 from local.settings import ChildSettings
 from local.supervisor import MarkDead
 

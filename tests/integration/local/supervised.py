@@ -12,8 +12,8 @@ from signal import Signals
 import psutil
 from pydantic import TypeAdapter
 
-from local.ports import random_free
-from local.process import Command, Identity
+from local.machine.ports import random_free
+from local.processes.spawn import Command, Identity
 from local.state import Running
 from tests.integration.local.stand_in import make_root
 

@@ -7,9 +7,9 @@ from signal import Signals
 
 from typing_extensions import Buffer
 
-from local.child import Child, run_once
-from local.output import Printer
-from local.process import Command, Patience
+from local.processes.child import Child, run_once
+from local.processes.output import Printer
+from local.processes.spawn import Command, Patience
 
 STUBBORN = (
     "import os, signal\n"

@@ -8,9 +8,9 @@ from signal import Signals
 import pytest
 
 from local.errors import LocalError, StartFailed
-from local.keeper import PAUSES, STABLE_SECONDS, Keeper, Tools
-from local.output import Printer
-from local.process import Command
+from local.processes.keeper import PAUSES, STABLE_SECONDS, Keeper, Tools
+from local.processes.output import Printer
+from local.processes.spawn import Command
 
 
 class Enough(Exception):

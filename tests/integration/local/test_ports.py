@@ -2,7 +2,7 @@ import random
 import socket
 from pathlib import Path
 
-from local.ports import RANGE, is_free, next_free, random_free, remembered
+from local.machine.ports import RANGE, is_free, next_free, random_free, remembered
 from local.services import WorkerPorts
 
 

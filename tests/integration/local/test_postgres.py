@@ -8,10 +8,10 @@ import psutil
 import psycopg
 import pytest
 
+from local.databases.identity import give_to
+from local.databases.postgres import Postgres
 from local.errors import ServerFailed
-from local.identity import give_to
-from local.postgres import Postgres
-from local.process import processes_in
+from local.processes.spawn import processes_in
 from tests.integration.local.supervised import PROJECT, ended
 
 IS_ROOT = os.geteuid() == 0
@@ -117,7 +117,7 @@ def test_a_start_that_fails_tells_the_servers_last_words(used_path: Path) -> Non
 
 def test_it_dies_with_its_parent(used_path: Path) -> None:
     script = (
-        "import sys, pathlib, signal; from local.postgres import Postgres\n"
+        "import sys, pathlib, signal; from local.databases.postgres import Postgres\n"
         "with Postgres(pathlib.Path(sys.argv[1]), fast=True) as it:\n"
         "    print(it.pid, flush=True)\n"
         "    signal.pause()\n"

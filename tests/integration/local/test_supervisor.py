@@ -8,7 +8,7 @@ import psutil
 import psycopg
 import pytest
 
-from local.process import Identity
+from local.processes.spawn import Identity
 from tests.integration.local.supervised import ended, supervised, told
 
 External = dict[str, str]

@@ -3,8 +3,8 @@ from pathlib import Path
 import psutil
 import redis
 
-from local.probe import redis_refusal
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
+from local.machine.probe import redis_refusal
 
 
 def client(server: Valkey) -> redis.Redis:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.chats.machine.effects import Effects
 from shared.chats.machine.limits import Limits
 from shared.chats.machine.machine import ChatMachine

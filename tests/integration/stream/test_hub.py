@@ -16,7 +16,7 @@ from api.stream.cursor import parse_cursor
 from api.stream.errors import StreamUnavailable
 from api.stream.hub import Hub, HubSettings, Stream
 from api.stream.source import StreamSource
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.chats.model.chat import Chat
 from shared.chats.model.errors import ChatNotFound
 from shared.chats.model.ids import ChatId

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from local.valkey import Valkey
+from local.databases.valkey import Valkey
 from shared.chats.machine.machine import ChatMachine
 from shared.config.settings import Settings
 from shared.redis.connection import open_pipeline, open_redis

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.offspring import fork
+from tests.forkserver.client import fork
 
 START_SECONDS = 40
 WHERE = "postgresql://nobody@127.0.0.1:1/nothing"

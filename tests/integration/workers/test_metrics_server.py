@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
-from local.ports import random_free
+from local.machine.ports import random_free
 from workers.process.metrics_server import MetricsServer
 
 HOST = "127.0.0.1"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.files import kept, write_private
+from local.machine.files import kept, write_private
 
 
 def test_a_private_file_is_readable_by_one_user(tmp_path: Path) -> None:

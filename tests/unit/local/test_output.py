@@ -3,7 +3,7 @@ import threading
 
 from typing_extensions import Buffer
 
-from local.output import BACKLOG_LINES, Printer
+from local.processes.output import BACKLOG_LINES, Printer
 
 
 class Stalled(io.BytesIO):

@@ -3,7 +3,7 @@ from signal import Signals
 
 import pytest
 
-from local.process import Patience
+from local.processes.spawn import Patience
 from local.services import Api, Worker, WorkerPorts, overlay, reachable
 from local.settings import read_local_settings
 

@@ -16,8 +16,8 @@ from shared.chats.model.ids import ChatId
 from shared.chats.reads.stream import StreamView
 from shared.events.types import PartEntry
 from shared.metrics.metrics import Metrics
+from tests.unit.stream.memory_chat import MemoryChat
 from tests.unit.stream.reading import Reading, Sent, parse
-from tests.unit.stream.world import World
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Clock:
 class Process:
     """Watches one world. `heard` counts the notes that are over, missed ones included."""
 
-    world: World
+    world: MemoryChat
     heard: int = 0
     deaf: bool = False
     missed: bool = False

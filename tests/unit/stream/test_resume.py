@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from api.stream.client import Client
 from shared.chats.model.parts import TextPart
 from shared.chats.model.statuses import Status
+from tests.unit.stream.memory_chat import MemoryChat
 from tests.unit.stream.process import Process, take
 from tests.unit.stream.reading import Reading, Sent
-from tests.unit.stream.world import World
 
 ONCE = (
     "edit",
@@ -89,7 +89,7 @@ class Connected:
         last_id = self.reading.last_id
         self.client = self.process.resume(last_id) if last_id else self.process.join()
 
-    async def check(self, world: World) -> None:
+    async def check(self, world: MemoryChat) -> None:
         """Look whether it has everything, unless it may have missed something."""
         self.process.hear()
         if not self.process.missed:
@@ -106,12 +106,12 @@ class Connected:
             self.events.append(event)
 
 
-def connect(world: World) -> Connected:
+def connect(world: MemoryChat) -> Connected:
     process = Process(world)
     return Connected(process=process, client=process.join())
 
 
-async def play(world: World, steps: list[tuple[str, str, int]]) -> dict[str, Connected]:
+async def play(world: MemoryChat, steps: list[tuple[str, str, int]]) -> dict[str, Connected]:
     both = {"one": connect(world), "other": connect(world)}
     for each in both.values():
         await each.settle()
@@ -136,7 +136,7 @@ async def play(world: World, steps: list[tuple[str, str, int]]) -> dict[str, Con
     return both
 
 
-def check(world: World, reading: Reading, *, since: int = 0) -> None:
+def check(world: MemoryChat, reading: Reading, *, since: int = 0) -> None:
     """Compare what a client has, of the ends of turns since it began, with what there is."""
     chat = world.chat
     assert reading.messages == world.visible
@@ -156,7 +156,7 @@ def check(world: World, reading: Reading, *, since: int = 0) -> None:
     assert reading.preview == preview
 
 
-async def resume(world: World, reading: Reading) -> list[Sent]:
+async def resume(world: MemoryChat, reading: Reading) -> list[Sent]:
     """Come back to another process, from the last event that arrived."""
     process = Process(world)
     return await process.settle(process.resume(reading.last_id))
@@ -175,7 +175,7 @@ def test_a_client_that_is_cut_off_again_and_again_misses_nothing(
     steps: list[tuple[str, str, int]],
 ) -> None:
     async def scenario() -> None:
-        world = World()
+        world = MemoryChat()
         for each in (await play(world, steps)).values():
             await each.reconnect()
             check(world, each.reading, since=each.began_at)
@@ -189,7 +189,7 @@ def test_a_client_cut_off_after_any_event_gets_on_from_there(
     steps: list[tuple[str, str, int]],
 ) -> None:
     async def scenario() -> None:
-        world = World()
+        world = MemoryChat()
         one = (await play(world, steps))["one"]
         await one.reconnect()
         for after in range(1, len(one.events) + 1):
@@ -211,7 +211,7 @@ def test_a_client_cut_off_after_any_event_gets_on_from_there(
 @given(histories)
 def test_a_client_that_has_everything_gets_nothing(steps: list[tuple[str, str, int]]) -> None:
     async def scenario() -> None:
-        world = World()
+        world = MemoryChat()
         one = (await play(world, steps))["one"]
         await one.reconnect()
         assert await resume(world, one.reading) == []

@@ -5,9 +5,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from api.stream.client import Client, StreamRequest
+from tests.unit.stream.memory_chat import MemoryChat
 from tests.unit.stream.process import Process
 from tests.unit.stream.reading import Reading, Sent
-from tests.unit.stream.world import World
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
@@ -23,7 +23,7 @@ def names(events: list[Sent]) -> list[str]:
 
 
 async def watching(
-    world: World, request: StreamRequest | None = None
+    world: MemoryChat, request: StreamRequest | None = None
 ) -> tuple[Process, Client, Reading]:
     """Join a chat, and take all that it has to tell."""
     process = Process(world)
@@ -33,9 +33,9 @@ async def watching(
     return process, client, reading
 
 
-def speaking(said: int = 1) -> World:
+def speaking(said: int = 1) -> MemoryChat:
     """Return a chat whose step has said so many parts."""
-    world = World()
+    world = MemoryChat()
     world.begin()
     for _ in range(said):
         world.say()

@@ -1,0 +1,1 @@
+"""What is asked of this machine: ports, private files, whether something answers."""

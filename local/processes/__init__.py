@@ -1,0 +1,1 @@
+"""Children of the supervisor: started, read from, kept running, stopped."""
