@@ -46,11 +46,12 @@ chaos: $(DEV) ## Let everything fail at random for three minutes; ARGS="--seed N
 bench: $(DEV) ## Measure speed and memory against floors; ARGS="--quick" or "--only hop"
 	$(PYTHON) -m benchmarks --json bench.json $(ARGS)
 
-check: $(DEV) ## Check format, style, types and imports
+check: $(DEV) ## Check format, style, types, imports, names and docs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/basedpyright
 	$(VENV)/bin/lint-imports
+	$(PYTHON) -m pytest -q tests/unit/layout
 
 lock: ## Resolve the dependencies again (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

@@ -7,14 +7,14 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, event
 
-from shared.db.cursor import Cursor
+from shared.db.cursor import DriverCursor
 
 
 @contextmanager
 def before_each_statement(engine: Engine, act: Callable[[str], None]) -> Generator[None]:
     """Have `act` called with every statement between BEGIN and COMMIT, before it is sent."""
 
-    class Watched(Cursor):
+    class Watched(DriverCursor):
         def execute(self, query: Any, *rest: Any, **options: Any) -> Any:
             act(query.decode() if isinstance(query, bytes) else str(query))
             return super().execute(query, *rest, **options)
@@ -24,7 +24,7 @@ def before_each_statement(engine: Engine, act: Callable[[str], None]) -> Generat
 
     def returned(connection: psycopg.Connection | None, *_: object) -> None:
         if connection is not None:  # else it was lost
-            connection.cursor_factory = Cursor
+            connection.cursor_factory = DriverCursor
 
     event.listen(engine, "checkout", taken)
     event.listen(engine, "checkin", returned)

@@ -11,7 +11,7 @@ from typing import Final
 
 from api.stream.cursor import Cursor, Kind, Progress, after, order
 from api.stream.errors import BadCursor
-from api.stream.events import (
+from api.stream.event import (
     ActionBody,
     Body,
     Event,

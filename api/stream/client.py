@@ -8,7 +8,7 @@ from typing import Final
 from api.stream.catch_up import CatchUp, since_cursor, since_start
 from api.stream.cursor import Cursor
 from api.stream.errors import TurnUnknown
-from api.stream.events import Event, encode_event
+from api.stream.event import Event, encode_event
 from api.stream.send_buffer import EndReason, SendBuffer
 from api.stream.stop_condition import Until, cut, holds
 from api.stream.tail import Tailed, give_up

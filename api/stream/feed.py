@@ -14,7 +14,7 @@ from api.stream.catch_up import catch_up, needs_reset, start_cursor
 from api.stream.client import Client
 from api.stream.cursor import Cursor, order
 from api.stream.errors import BadCursor
-from api.stream.events import Event, NoBody, encode_event
+from api.stream.event import Event, NoBody, encode_event
 from api.stream.send_buffer import EndReason
 from api.stream.tail import tail
 from shared.chats.model.errors import ChatNotFound

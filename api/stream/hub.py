@@ -4,15 +4,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from api.stream.client import Client, StreamRequest
 from api.stream.errors import StreamUnavailable
 from api.stream.feed import Feed
-from api.stream.ports import Channels, Reads
 from api.stream.send_buffer import EndReason, SendBuffer
-from api.stream.subscription import Serving, Subscription, serve
+from api.stream.subscription import Reads, Serving, Subscription, serve
 from shared.chats.model.ids import ChatId
 from shared.events.channels import chat_channel, chat_of_channel
 from shared.events.wire import UnreadableNote, decode_note
@@ -69,6 +69,23 @@ class Stream:
             self._open = False
             self._client.send_buffer.finish(EndReason.LEFT)
             self._hub.leave(self._subscription, self._client)
+
+
+class Channels(Protocol):
+    """The process's one pub/sub connection."""
+
+    @property
+    def connected(self) -> bool:
+        """It hears everything."""
+        ...
+
+    async def subscribe(self, channel: str) -> None:
+        """Return once the server has acknowledged it."""
+        ...
+
+    def unsubscribe(self, channel: str) -> None:
+        """Leave a channel."""
+        ...
 
 
 class Hub:

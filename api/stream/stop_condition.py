@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from api.stream.errors import BadUntil, TurnUnknown
-from api.stream.events import Event, StatusBody
+from api.stream.event import Event, StatusBody
 from shared.chats.model.ids import TurnId
 from shared.chats.model.statuses import IDLE
 from shared.chats.model.turns import TurnOutcome

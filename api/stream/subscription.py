@@ -1,16 +1,17 @@
 """A feed, and what keeps it going while somebody watches."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from api.stream.errors import StreamUnavailable
 from api.stream.feed import Feed, FeedRead
-from api.stream.ports import Reads
-from shared.chats.reads.stream import StreamView
+from shared.chats.model.ids import ChatId
+from shared.chats.model.lease import Episode
+from shared.chats.reads.stream import Since, StreamView
 from shared.db.outage import is_outage
 from shared.events.errors import BufferUnavailable
 from shared.events.types import PartEntry
@@ -36,6 +37,22 @@ class Subscription:
     def kick(self) -> None:
         """Have a look at what is to be read."""
         self.kicked.set()
+
+
+class Reads(Protocol):
+    """Where streams read from."""
+
+    async def view(self, chat_id: ChatId, since: Since) -> StreamView | None:
+        """Return the chat and what is newer; None when there is no such chat."""
+        ...
+
+    async def versions(self, chat_ids: Sequence[ChatId]) -> Mapping[ChatId, int]:
+        """Return the snapshot versions of the chats that exist."""
+        ...
+
+    async def parts(self, chat_id: ChatId, episode: Episode) -> Sequence[PartEntry]:
+        """Return the buffer of an episode, from 1 on. Raises `BufferUnavailable`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from api.stream.cursor import Cursor, after
-from api.stream.events import Event, NoBody, PartBody
+from api.stream.event import Event, NoBody, PartBody
 from shared.chats.reads.stream import StreamView
 from shared.events.types import EventName, PartEntry
 

@@ -4,7 +4,7 @@ import orjson
 import psycopg
 from sqlalchemy import Engine, ExceptionContext, create_engine, event
 
-from shared.db.cursor import Cursor
+from shared.db.cursor import DriverCursor
 from shared.db.liveness import check_liveness
 from shared.db.outage import READ_ONLY
 
@@ -42,7 +42,7 @@ def make_engine(
         connect_args={
             "options": _SERVER_LIMITS,
             "application_name": name,
-            "cursor_factory": Cursor,
+            "cursor_factory": DriverCursor,
             "connect_timeout": connect_seconds,
             **_KEEPALIVE,
         },

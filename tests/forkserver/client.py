@@ -1,4 +1,4 @@
-"""Children of the fork server: started through it, and waited for as if they were this process's own."""
+"""Children of the fork server: started through it, waited for as if they were our own."""
 
 import atexit
 import json
@@ -71,7 +71,7 @@ class ForkedProcess:
 def fork(
     module: str, *arguments: str, environment: Mapping[str, str], output: IO[Any]
 ) -> ForkedProcess:
-    """Start `python -m MODULE ARGUMENTS` from the fork server, with its output in a file or a pipe."""
+    """Start `python -m MODULE ARGUMENTS` from the server, with its output in a file or a pipe."""
     asked = {"module": module, "arguments": arguments, "environment": dict(environment)}
     reading, writing = os.pipe()
     socket.send_fds(_fork_server(), [json.dumps(asked).encode()], [output.fileno(), writing])

@@ -1,9 +1,10 @@
 """A process that has imported what an API and a worker import, and forks one at a word.
 
 `python -m tests.forkserver.server SOCKET`. It has one thread, no loop and no connection, so that
-there is nothing that a fork could break. What it forks is a process of its own with the main function,
-environment, session and output that `python -m MODULE` would have; the imports, nine tenths of the
-CPU of a start, are done. It ends when the other end of its socket does, and all with it.
+there is nothing that a fork could break. What it forks is a process of its own with the main
+function, environment, session and output that `python -m MODULE` would have; the imports, nine
+tenths of the CPU of a start, are done. It ends when the other end of its socket does, and all with
+it.
 """
 
 import gc

@@ -29,7 +29,7 @@ CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 """They would write several lines about every delivery."""
 
 
-def run(app: App, ending: Shutdown, consuming: Callable[[], None]) -> int:
+def run(app: App, shutdown: Shutdown, consuming: Callable[[], None]) -> int:
     """Run a worker until it is asked to end; give its exit status. In the main thread.
 
     `consuming` hears that the worker takes deliveries from now on.
@@ -43,8 +43,8 @@ def run(app: App, ending: Shutdown, consuming: Callable[[], None]) -> int:
     # Whoever receives this signal has set up logging, so that Celery leaves it alone.
     receiver: Any = _keep_logging
     cast(Any, signals).setup_logging.connect(receiver)
-    worker = _Worker(ending, app, consuming)
-    ending.start(worker.wake)
+    worker = _Worker(shutdown, app, consuming)
+    shutdown.start(worker.wake)
     cast(Any, worker).start()
     return cast(int | None, worker.exitcode) or 0
 
@@ -58,8 +58,8 @@ def _nothing() -> None:
 
 
 class _Worker(StockWorker):
-    def __init__(self, ending: Shutdown, app: App, consuming: Callable[[], None]) -> None:
-        self._ending = ending
+    def __init__(self, shutdown: Shutdown, app: App, consuming: Callable[[], None]) -> None:
+        self._own_shutdown = shutdown
         self._consuming = consuming
         cast(Any, super()).__init__(
             app=app,
@@ -89,9 +89,9 @@ class _Worker(StockWorker):
 
     def on_close(self) -> None:
         """The end has begun, whatever the reason."""
-        self._ending.begin()
+        self._own_shutdown.begin()
         cast(Any, super()).on_close()
 
     def _on_signal(self, number: int, frame: object) -> None:
         cast(Any, celery_state).should_stop = 0  # the warm shutdown's flag and exit status
-        self._ending.ask()
+        self._own_shutdown.ask()

@@ -10,8 +10,8 @@ from shared.broker.celery_app import App
 from shared.broker.wakeup import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
 from shared.chats.model.ids import ChatId
 from workers.delivery.message_check import checked
-from workers.metrics import WorkerMetrics
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
+from workers.worker_metrics import WorkerMetrics
 
 _log = structlog.stdlib.get_logger()
 

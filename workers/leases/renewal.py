@@ -15,7 +15,7 @@ from shared.chats.model.statuses import Status
 from shared.chats.store import workers
 from workers.leases.registry import CancelReason, Lease, Leases
 from workers.loop import LoopThread
-from workers.metrics import WorkerMetrics
+from workers.worker_metrics import WorkerMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,6 @@ from workers.failpoints import Reached, pass_by
 from workers.leases.registry import CancelReason, Leases
 from workers.leases.renewal import Me, Renewal
 from workers.loop import LoopThread
-from workers.metrics import WorkerMetrics
 from workers.process.loop_services import LoopServices
 from workers.recovery.recovery import Recovery
 from workers.recovery.sweeper import Sweeper
@@ -46,6 +45,7 @@ from workers.steps.run import run_step
 from workers.steps.settler import Settler
 from workers.timers import LoopTimers, TimerName, Timers
 from workers.tools.deps import ToolDeps
+from workers.worker_metrics import WorkerMetrics
 
 START_SECONDS: Final = 30.0
 """How long a worker that starts waits for PostgreSQL before it gives up with what is wrong."""
@@ -109,7 +109,7 @@ class Engine:
         recovery = Recovery(machine=self._machine, redis=self._redis, log=_log)
         self._renewal = self._make_renewal()
         self._sweeper = self._make_sweeper(recovery)
-        self._traffic: LoopServices | None = None
+        self._services: LoopServices | None = None
         self._step: StepDeps | None = None
 
     def start(self) -> None:
@@ -117,11 +117,11 @@ class Engine:
         self._metrics.prime((m.provider, m.name) for m in self._catalog.models.values())
         self._metrics.build_info.labels(version=VERSION).set(1)
         self._loop.start()
-        traffic = self._loop.run(
+        services = self._loop.run(
             LoopServices.open(self._settings, self._catalog, self._leases, self.metrics)
         )
-        self._traffic = traffic
-        self._step = self._make_step(traffic)
+        self._services = services
+        self._step = self._make_step(services)
         self._register()
         self._sweeper.start()
 
@@ -163,18 +163,18 @@ class Engine:
             last_first.callback(self._loop.stop)
             # The renewal pings the loop, so it ends first; the row is marked when nothing runs.
             last_first.callback(self._renewal.stop_renewing)
-            if self._traffic is not None:
-                last_first.callback(self._close, self._traffic)
+            if self._services is not None:
+                last_first.callback(self._close, self._services)
             last_first.callback(self._sweeper.stop)
 
-    def _close(self, traffic: LoopServices) -> None:
-        self._loop.run(traffic.close())
+    def _close(self, services: LoopServices) -> None:
+        self._loop.run(services.close())
 
     def _renamed(self, worker_id: WorkerId) -> None:
-        if self._traffic is not None:
-            self._loop.submit(self._traffic.listen(worker_id))
+        if self._services is not None:
+            self._loop.submit(self._services.listen(worker_id))
 
-    def _make_step(self, traffic: LoopServices) -> StepDeps:
+    def _make_step(self, services: LoopServices) -> StepDeps:
         settings, timers = self._settings, LoopTimers()
         return StepDeps(
             machine=self._machine,
@@ -187,8 +187,8 @@ class Engine:
             ),
             leases=self._leases,
             loop=self._loop,
-            flusher=traffic.flusher,
-            providers=traffic.providers,
+            flusher=services.flusher,
+            providers=services.providers,
             catalog=self._catalog,
             patience=Patience(
                 startup_seconds=settings.startup_seconds,

@@ -13,10 +13,10 @@ from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings
 from workers.delivery import celery_worker, task
-from workers.metrics import WorkerMetrics
 from workers.process.metrics_server import MetricsServer
 from workers.shutdown import Shutdown
 from workers.steps.outcome import Outcome
+from workers.worker_metrics import WorkerMetrics
 
 SWITCH_SECONDS: Final = 0.0005
 """Task threads and the loop share the GIL: at Python's 5 ms a short transaction takes 64 ms."""
@@ -27,7 +27,7 @@ GRACE_SECONDS: Final = 10.0
 EX_FORCED: Final = 70
 
 
-class Deps(Protocol):
+class StepEngine(Protocol):
     """What the engine gives the frame. Its methods are called in the order they stand here."""
 
     @property
@@ -56,35 +56,35 @@ class Deps(Protocol):
         ...
 
 
-MakeDeps = Callable[[Settings, Dispatcher, CollectorRegistry], Deps]
+MakeEngine = Callable[[Settings, Dispatcher, CollectorRegistry], StepEngine]
 
 
 def work(
-    settings: Settings, app: App, make_deps: MakeDeps, *, grace_seconds: float = GRACE_SECONDS
+    settings: Settings, app: App, make_engine: MakeEngine, *, grace_seconds: float = GRACE_SECONDS
 ) -> int:
     """Be a worker until a signal ends it; give the exit status. In the main thread, once."""
     sys.setswitchinterval(SWITCH_SECONDS)
     registry = CollectorRegistry()
     dispatcher = Dispatcher(app)
-    deps = make_deps(settings, dispatcher, registry)
-    task.register(app, deps.run_step, deps.metrics)
-    ending = Shutdown(
-        drain=deps.drain,
+    engine = make_engine(settings, dispatcher, registry)
+    task.register(app, engine.run_step, engine.metrics)
+    shutdown = Shutdown(
+        drain=engine.drain,
         force=_force,
         drain_seconds=settings.drain_seconds,
         grace_seconds=grace_seconds,
     )
     with ExitStack() as last_first:
-        last_first.callback(ending.ended)
+        last_first.callback(shutdown.ended)
         last_first.callback(dispatcher.close)
-        last_first.callback(deps.stop)
-        last_first.callback(ending.begin)  # what follows may hang as well
-        deps.start()
+        last_first.callback(engine.stop)
+        last_first.callback(shutdown.begin)  # what follows may hang as well
+        engine.start()
         # Whoever waits for a worker asks for its metrics: they come when it is registered.
         last_first.enter_context(
             MetricsServer(settings.worker_metrics_host, settings.worker_metrics_port, registry)
         )
-        return celery_worker.run(app, ending, deps.consuming)
+        return celery_worker.run(app, shutdown, engine.consuming)
 
 
 def _force() -> None:

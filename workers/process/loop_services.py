@@ -11,9 +11,9 @@ from shared.config.settings import Settings
 from shared.redis.connection import open_async_redis
 from workers.leases.cancel_listener import CancelListener
 from workers.leases.registry import Leases
-from workers.metrics import WorkerMetrics
 from workers.providers.registry import Providers
 from workers.streaming.flusher import Flusher, FlushSettings
+from workers.worker_metrics import WorkerMetrics
 
 _log = structlog.stdlib.get_logger()
 

@@ -13,8 +13,8 @@ from shared.chats.model.lease import LeasedChat
 from shared.chats.store.sweep import SweepPlan
 from workers.failpoints import Failpoint, Reached
 from workers.leases.renewal import Renewal
-from workers.metrics import WorkerMetrics
 from workers.recovery.recovery import Recovery
+from workers.worker_metrics import WorkerMetrics
 
 T = TypeVar("T")
 

@@ -15,13 +15,13 @@ from shared.tools.registry import Registry
 from workers.failpoints import Reached
 from workers.leases.registry import Leases
 from workers.loop import LoopThread
-from workers.metrics import WorkerMetrics
 from workers.providers.protocol import Provider
 from workers.steps.guard import Patience
 from workers.steps.settler import Settler
 from workers.streaming.flusher import Flusher
 from workers.timers import Timers
 from workers.tools.deps import ToolDeps
+from workers.worker_metrics import WorkerMetrics
 
 
 class ProviderSource(Protocol):

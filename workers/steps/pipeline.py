@@ -14,7 +14,6 @@ from shared.chats.moves.workers.settle import RequireAction, Result, Settlement
 from shared.config.catalog import Model
 from workers.failpoints import Failpoint
 from workers.leases.registry import CancelReason, Lease
-from workers.metrics import Stage
 from workers.steps.answer.ask import Asked, ask
 from workers.steps.calls import Sorted
 from workers.steps.decide import RunTools, after_tools, find_leftover, next_of, read_answer
@@ -23,6 +22,7 @@ from workers.steps.outcome import Lost
 from workers.steps.prompt.available_tools import available_tools
 from workers.steps.run_tools import run_tools
 from workers.streaming.writer import EpisodeWriter
+from workers.worker_metrics import Stage
 
 T = TypeVar("T")
 

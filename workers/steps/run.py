@@ -10,11 +10,11 @@ from shared.chats.moves.workers.settle import Settlement
 from shared.db.outage import is_outage
 from workers.failpoints import Failpoint
 from workers.leases.registry import Lease
-from workers.metrics import Stage
 from workers.steps.deps import StepDeps
 from workers.steps.outcome import Lost, Outcome, RetryLater, Settled, Stale
 from workers.steps.pipeline import answer, go_on
 from workers.steps.title import improve_title
+from workers.worker_metrics import Stage
 
 _BEGIN_AGAIN_SECONDS = 1.0
 

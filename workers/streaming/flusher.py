@@ -11,9 +11,9 @@ from redis.asyncio import Redis as AsyncRedis
 from shared.chats.model.ids import ChatId
 from shared.chats.model.lease import Episode
 from shared.redis.connection import REDIS_ERRORS
-from workers.metrics import WorkerMetrics
 from workers.streaming.store import EpisodeStore, FlushSettings
 from workers.streaming.writer import EpisodeEnding, EpisodeWriter
+from workers.worker_metrics import WorkerMetrics
 
 _log = structlog.stdlib.get_logger()
 

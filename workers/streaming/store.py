@@ -7,7 +7,6 @@ import structlog
 from redis.asyncio import Redis as AsyncRedis
 
 from shared.redis.connection import open_async_pipeline
-from workers.metrics import WorkerMetrics
 from workers.streaming.episode import Cap, Flush
 from workers.streaming.script import (
     Taken,
@@ -18,6 +17,7 @@ from workers.streaming.script import (
     read_flush,
 )
 from workers.streaming.writer import EpisodeEnding, EpisodeWriter
+from workers.worker_metrics import WorkerMetrics
 
 _log = structlog.stdlib.get_logger()
 

@@ -13,16 +13,8 @@ from shared.chats.model.parts import ToolResultPart
 from shared.chats.model.tool_runs import RunState
 from shared.chats.moves.workers.claim_tool import Claimed, Known
 from workers.failpoints import Reached
+from workers.timers import Timer
 from workers.tools.call import Call
-
-
-class Timer(Protocol):
-    """A running timer."""
-
-    def cancel(self) -> None:
-        """Stop it; harmless when it has fired."""
-        ...
-
 
 StartTimer = Callable[[float, Callable[[], None]], Timer]
 """Calls something on the loop after so many seconds."""

@@ -17,9 +17,9 @@ from shared.broker.dispatcher import Dispatcher
 from shared.chats.model.ids import ChatId
 from shared.config.settings import Settings, read_settings
 from shared.metrics.metrics import Metrics
-from workers.metrics import WorkerMetrics
 from workers.process.frame import GRACE_SECONDS, work
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
+from workers.worker_metrics import WorkerMetrics
 
 LONGEST_WAIT_SECONDS = 60
 STOCK_AMQP = "celery.app.amqp:AMQP"

@@ -19,10 +19,10 @@ from shared.events.types import PartEntry
 from shared.metrics.metrics import Metrics
 from shared.redis.connection import open_async_pipeline, open_async_redis
 from tests.integration.events.listening import Heard, kill, listening
-from workers.metrics import WorkerMetrics
 from workers.streaming.episode import Cap
 from workers.streaming.flusher import Flusher
 from workers.streaming.store import FlushSettings
+from workers.worker_metrics import WorkerMetrics
 
 EPISODE = Episode(history_version=3, attempt=1)
 SAID = Role.ASSISTANT

@@ -16,9 +16,9 @@ from shared.redis.connection import open_async_redis
 from tests.integration.api.served import Client
 from tests.unit.stream.reading import Reading, Sent, parse
 from workers.loop import LoopThread
-from workers.metrics import WorkerMetrics
 from workers.streaming.flusher import Flusher
 from workers.streaming.writer import EpisodeWriter
+from workers.worker_metrics import WorkerMetrics
 
 PATIENCE_SECONDS = 15
 

@@ -22,8 +22,8 @@ from tests.integration.tools.scene import Scene, open_scene
 from tests.integration.workers.rig import Rig
 from workers.failpoints import Failpoint
 from workers.leases.registry import CancelReason
-from workers.metrics import Stage
 from workers.steps.outcome import Settled, Stale
+from workers.worker_metrics import Stage
 
 POINTS: Final = (
     Failpoint.ANSWERED,

@@ -28,7 +28,6 @@ from tests.unit.steps.playing import Puppet, StillTimers
 from workers.failpoints import pass_by
 from workers.leases.registry import Leases
 from workers.loop import LoopThread
-from workers.metrics import Stage, WorkerMetrics
 from workers.steps.deps import StepDeps
 from workers.steps.guard import Patience
 from workers.steps.outcome import Outcome
@@ -37,6 +36,7 @@ from workers.steps.settler import Settler
 from workers.streaming.flusher import Flusher
 from workers.timers import TimerName
 from workers.tools.deps import ToolDeps
+from workers.worker_metrics import Stage, WorkerMetrics
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ from tests.chats import PASSING, register_worker
 from tests.integration.workers.rig import MODEL, Rig
 from tests.statements import before_each_statement
 from workers.leases.registry import CancelReason
-from workers.metrics import Stage
 from workers.providers.protocol import FinishReason, StreamEnd, TextDelta
 from workers.steps.outcome import RetryLater, Settled, Stale
+from workers.worker_metrics import Stage
 
 FINISH = StreamEnd(reason=FinishReason.STOP, usage=Usage(input_tokens=4, output_tokens=2))
 HELLO = TextDelta(0, "hello there")

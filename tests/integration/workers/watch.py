@@ -14,9 +14,9 @@ from workers.failpoints import pass_by
 from workers.leases.registry import Leases
 from workers.leases.renewal import Me, Renewal
 from workers.loop import LoopThread
-from workers.metrics import WorkerMetrics
 from workers.recovery.recovery import Recovery
 from workers.recovery.sweeper import Sweeper
+from workers.worker_metrics import WorkerMetrics
 
 NEVER_SECONDS = 3600.0
 PERIOD_SECONDS = 2.0

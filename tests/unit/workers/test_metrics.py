@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from shared.chats.model.statuses import Move
 from shared.config.catalog import Model
 from shared.metrics.metrics import Metrics
-from workers.metrics import WorkerMetrics
+from workers.worker_metrics import WorkerMetrics
 
 MODEL = Model(name="fast", provider="p", upstream_model="up")
 OVER = {
