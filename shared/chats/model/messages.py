@@ -1,6 +1,6 @@
 """Messages: committed rows of the history, new ones, queued ones, and what a step reads of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -79,7 +79,11 @@ class Message(PromptRow):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A row about to be inserted; id, revision and time are given under the row lock."""
+    """A row about to be inserted; id, revision and time are given under the row lock.
+
+    `stored` is the content as a queue had it, which a newer version may have written: it is
+    inserted as it is. None = there is none, and `content` is written.
+    """
 
     role: Role
     content: tuple[Part, ...]
@@ -92,21 +96,23 @@ class NewMessage:
     author: str | None = None
     metadata: JsonObject | None = None
     provider_response_id: str | None = None
+    stored: tuple[JsonObject, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage:
-    """What a person or a producer says, before it has a place."""
+    """What a person or a producer says, before it has a place; `stored` as in `NewMessage`."""
 
     content: tuple[Part, ...]
     model: str | None = None
     author: str | None = None
     metadata: JsonObject | None = None
+    stored: tuple[JsonObject, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
-    """A user message that waits for the current turn to end."""
+    """A user message that waits for the current turn to end; `stored` as in `NewMessage`."""
 
     id: QueuedId
     chat_id: ChatId
@@ -118,6 +124,7 @@ class QueuedMessage:
     model: str | None = None
     author: str | None = None
     metadata: JsonObject | None = None
+    stored: tuple[JsonObject, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,11 @@ def activate(change: Change, queued: QueuedMessage) -> Placed:
     """Make a queued message, taken out of the queue, the current turn's."""
     change.change_turn(queued.turn_id, status=TurnStatus.ACTIVE)
     message = UserMessage(
-        content=queued.content, model=queued.model, author=queued.author, metadata=queued.metadata
+        content=queued.content,
+        model=queued.model,
+        author=queued.author,
+        metadata=queued.metadata,
+        stored=queued.stored,
     )
     message_id = _enter(change, queued.turn_id, message)
     reset_time(change.chat, queued_since=queued.created_at, now=change.now)
@@ -94,6 +98,7 @@ def user_row(turn_id: TurnId, message: UserMessage) -> NewMessage:
         turn_id=turn_id,
         author=message.author,
         metadata=message.metadata,
+        stored=message.stored,
     )
 
 

@@ -147,7 +147,7 @@ def stored_message(
         "chat_id": chat_id,
         "turn_id": row.turn_id,
         "role": row.role.value,
-        "content": codec.dump_parts(row.content),
+        "content": codec.dump_parts(row.content) if row.stored is None else list(row.stored),
         "revision": revision,
         "visibility": row.visibility.value,
         "compressed": row.compressed,

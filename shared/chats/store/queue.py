@@ -105,4 +105,5 @@ def _read(row: RowMapping) -> QueuedMessage:
         model=row["model"],
         author=row["author"],
         metadata=row["metadata"],
+        stored=tuple(row["content"]),
     )

@@ -17,6 +17,7 @@ from shared.chats.store.codec import UNREADABLE
 from tests.chats import Bench, answer
 
 HOLOGRAM: Final[Mapping[str, object]] = {"type": "hologram", "depth": [1, {"of": "field"}]}
+NEWER_TEXT: Final[Mapping[str, object]] = {"type": "text", "text": "said", "tone": {"of": [1]}}
 TEXTS: Final = ("hello", UNREADABLE)
 
 
@@ -24,10 +25,12 @@ def _texts(parts: tuple[object, ...]) -> tuple[str, ...]:
     return tuple(part.text for part in parts if isinstance(part, TextPart))
 
 
-def _write_newer(bench: Bench, table: str, chat_id: ChatId) -> None:
+def _write_newer(
+    bench: Bench, table: str, chat_id: ChatId, part: Mapping[str, object] = HOLOGRAM
+) -> None:
     statement = text(f"UPDATE {table} SET content = content || :part WHERE chat_id = :id")
     with bench.engine.begin() as connection:
-        connection.execute(statement, {"part": Jsonb([HOLOGRAM]), "id": chat_id})
+        connection.execute(statement, {"part": Jsonb([part]), "id": chat_id})
 
 
 def _stored(bench: Bench, chat_id: ChatId) -> list[list[object]]:
@@ -61,6 +64,16 @@ def test_a_queued_part_of_a_newer_version_moves_into_the_history_as_it_is(bench:
     bench.settle(chat_id, begun.fence, Finish(rows=()))
     assert _stored(bench, chat_id)[-1][1] == HOLOGRAM
     assert _texts(bench.begin(chat_id).messages[-1].content) == TEXTS
+
+
+def test_a_field_of_a_newer_version_moves_into_the_history_too(bench: Bench) -> None:
+    chat_id = bench.start("first")
+    begun = bench.begin(chat_id)
+    bench.say(chat_id, "hello")
+    _write_newer(bench, "queued_messages", chat_id, NEWER_TEXT)
+    bench.settle(chat_id, begun.fence, Finish(rows=()))
+    assert _stored(bench, chat_id)[-1] == [{"type": "text", "text": "hello"}, NEWER_TEXT]
+    assert _texts(bench.begin(chat_id).messages[-1].content) == ("hello", "said")
 
 
 @pytest.mark.parametrize("column", ["usage", "turn_time"])
