@@ -26,13 +26,12 @@ class StreamRequest:
     """What a client asks for.
 
     `place` is where it stands, None for a new stream. That begins with the `history` newest
-    messages, None = with the message of the turn that `until` names. `resumed`: it comes back, and
-    may show a preview. `may_read` says whether the chat exists for it.
+    messages, None = with the message of the turn that `until` names. One that
+    comes back may show a preview. `may_read` says whether the chat exists for it.
     """
 
     may_read: Callable[[Chat], bool]
     place: Cursor | None = None
-    resumed: bool = True
     history: int | None = 50
     until: Until | None = None
 
@@ -51,7 +50,7 @@ class Client:
         self.send_buffer = send_buffer
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.cursor = request.place
-        self.resumed = request.resumed and request.place is not None
+        self.resumed = request.place is not None
         self.wanting = True
         self.not_before = 0.0
         self.joined = False

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from redis import Redis
 
 from shared.chats.machine.effects import Cancel, Changed, Hint
-from shared.chats.model.ids import ChatId, LeaseId, WorkerId
 from shared.events.channels import chat_channel, worker_channel
 from shared.events.errors import PublishFailed
 from shared.events.types import CancelHint
@@ -23,15 +22,6 @@ class Publisher:
     def __init__(self, redis: Redis) -> None:
         """Take the client; it connects at the first hint."""
         self._redis = redis
-
-    def changed(self, chat_id: ChatId, snapshot_version: int) -> None:
-        """Tell who watches the chat that it is now at this snapshot."""
-        self.publish([Changed(chat_id=chat_id, snapshot_version=snapshot_version)])
-
-    def cancel(self, worker_id: WorkerId, chat_id: ChatId, lease_id: LeaseId, reason: str) -> None:
-        """Tell a worker that the step it runs under this lease is no longer wanted."""
-        cancel = Cancel(worker_id=worker_id, chat_id=chat_id, lease_id=lease_id, reason=reason)
-        self.publish([cancel])
 
     def publish(self, hints: Sequence[Hint]) -> None:
         """Publish hints in one round trip."""

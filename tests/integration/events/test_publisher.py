@@ -22,7 +22,8 @@ def test_a_change_reaches_who_listens_to_the_chat(redis_url: str) -> None:
 
     async def scenario() -> None:
         async with listening(redis_url, chat_id) as heard:
-            await asyncio.to_thread(publisher.changed, chat_id, 7)
+            changed = Changed(chat_id=chat_id, snapshot_version=7)
+            await asyncio.to_thread(publisher.publish, [changed])
             await heard.until(lambda one: bool(one.notes))
             assert heard.notes == [ChangedHint(snapshot_version=7)]
 
@@ -57,7 +58,7 @@ def test_a_redis_that_is_away_is_one_typed_error_of_effects() -> None:
         unused.bind(("127.0.0.1", 0))
         publisher = Publisher(open_redis(f"redis://127.0.0.1:{unused.getsockname()[1]}/0"))
         with pytest.raises(PublishFailed) as caught:
-            publisher.changed(ChatId(uuid4()), 1)
+            publisher.publish([Changed(chat_id=ChatId(uuid4()), snapshot_version=1)])
     assert isinstance(caught.value, EffectFailed)
 
 
@@ -65,5 +66,5 @@ def test_a_redis_that_does_not_answer_is_given_up_quickly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         redis = open_redis(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0", timeout=0.05)
         with pytest.raises(PublishFailed):
-            Publisher(redis).changed(ChatId(uuid4()), 1)
+            Publisher(redis).publish([Changed(chat_id=ChatId(uuid4()), snapshot_version=1)])
         redis.close()
