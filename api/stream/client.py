@@ -107,9 +107,11 @@ class Client:
         """Give what was read for it; the condition to end counts from the first whole read on."""
         if not self.opened.done():
             self.opened.set_result(None)
-        self.resumed = self.reset = self.fetching = False
+        self.reset = self.fetching = False
         self.paging = not planned.complete
         if planned.complete:
+            # Until then it may hold what was taken back since: it has not been told of all.
+            self.resumed = False
             self.snapshot = view.snapshot
         if self.joined:
             self.push(events, frames)

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api.stream.client import Client
@@ -207,8 +207,18 @@ def test_a_client_cut_off_after_any_event_gets_on_from_there(
     asyncio.run(scenario())
 
 
+# Cut off in its beginning after a queue that has emptied since; there are two pages to read.
+TWO_PAGES = [
+    *(("move", name, 0) for name in ("send", "begin", "commit_calls", "finish", "entitle")),
+    *(("move", name, 0) for name in ("send", "entitle")),
+    ("restart", "other", 5),
+    ("move", "edit", 0),
+]
+
+
 @settings(max_examples=50, deadline=None)
 @given(histories)
+@example(TWO_PAGES)
 def test_a_client_that_has_everything_gets_nothing(steps: list[tuple[str, str, int]]) -> None:
     async def scenario() -> None:
         world = MemoryChat()
