@@ -34,7 +34,9 @@ class DatabaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    database_url: SecretStr = Field(description="postgresql://user:password@host:port/name")
+    database_url: SecretStr = Field(
+        description="where PostgreSQL is: postgresql://user:password@host:port/name"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -57,47 +59,130 @@ class Settings(DatabaseSettings):
     file that `<NAME>_FILE` names, which is how secrets are handed over.
     """
 
-    redis_url: SecretStr = Field(description="redis://host:port/0; streams, hints, the broker")
-    broker_url: SecretStr | None = Field(default=None, description="default: redis_url")
-    config: Path | None = Field(default=None, description="path of a stepwell.toml")
+    redis_url: SecretStr = Field(
+        description="where Redis or Valkey is, for streams, hints and the broker: redis://host:port/0"
+    )
+    broker_url: SecretStr | None = Field(
+        default=None,
+        description="another broker, Redis or RabbitMQ; the Redis of `redis_url` if left out",
+    )
+    config: Path | None = Field(
+        default=None, description="the path of a stepwell.toml with models, providers and tools"
+    )
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8642, ge=1, le=65535)
-    log_format: Literal["readable", "json"] = "readable"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    host: str = Field(default="127.0.0.1", description="the address on which the API listens")
+    port: int = Field(default=8642, ge=1, le=65535, description="the port on which the API listens")
+    log_format: Literal["readable", "json"] = Field(
+        default="readable", description="`readable` for people, `json` for machines"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least level that is logged: debug, info, warning or error"
+    )
 
-    worker_concurrency: PositiveInt = 200
-    worker_metrics_host: str = "127.0.0.1"
-    worker_metrics_port: int = Field(default=8650, ge=1, le=65535)
-    worker_pool_size: PositiveInt = Field(default=8, description="database connections")
-    api_pool_size: PositiveInt = Field(default=24, description="database connections and threads")
-    stream_pool_size: PositiveInt = Field(default=8, description="threads of stream reads")
+    worker_concurrency: PositiveInt = Field(
+        default=200, description="steps that a worker takes at a time; each waits most of its time"
+    )
+    worker_metrics_host: str = Field(
+        default="127.0.0.1", description="the address of a worker's /metrics"
+    )
+    worker_metrics_port: int = Field(
+        default=8650,
+        ge=1,
+        le=65535,
+        description="its port; the next free one if it is taken, up to 99 higher",
+    )
+    worker_pool_size: PositiveInt = Field(
+        default=8, description="database connections of a worker, and one more for its renewals"
+    )
+    api_pool_size: PositiveInt = Field(
+        default=24, description="database connections of an API process, and as many threads"
+    )
+    stream_pool_size: PositiveInt = Field(
+        default=8,
+        description="database connections of an API process that read for streams, and threads",
+    )
 
-    renewal_seconds: PositiveFloat = 2.0
-    death_seconds: PositiveFloat = 7.0
-    sweep_seconds: PositiveFloat = 1.0
-    lost_seconds: PositiveFloat = Field(default=3.0, description="doubled by each sweep, 5 times")
-    interrupting_seconds: PositiveFloat = 15.0
-    drain_seconds: PositiveFloat = 20.0
-    settle_outage_seconds: PositiveFloat = 120.0
-    max_losses: int = Field(default=25, ge=0, description="0 = no cap")
-    max_failures: int = Field(default=25, ge=0, description="attempts per step; 0 = no cap")
-    max_steps: PositiveInt = Field(default=1200, description="per turn")
-    max_queued: PositiveInt = 20
-    requires_action_seconds: PositiveFloat = Field(default=300.0, le=7 * 24 * 3600)
-    tool_seconds: PositiveFloat = 120.0
-    tool_threads: PositiveInt = Field(default=200, description="built-in tool calls at a time")
+    renewal_seconds: PositiveFloat = Field(
+        default=2.0, description="how often a worker says that it lives"
+    )
+    death_seconds: PositiveFloat = Field(
+        default=7.0,
+        description="after so much silence a worker is declared dead; twice the renewals at least",
+    )
+    sweep_seconds: PositiveFloat = Field(
+        default=1.0, description="how often the sweeper looks for what nobody would move again"
+    )
+    lost_seconds: PositiveFloat = Field(
+        default=3.0,
+        description="how long a due chat waits for its message; doubled by each sweep, 5 times",
+    )
+    interrupting_seconds: PositiveFloat = Field(
+        default=15.0, description="how long a worker may owe the partial answer of a stopped step"
+    )
+    drain_seconds: PositiveFloat = Field(
+        default=20.0, description="how long a worker that is asked to stop goes on with its steps"
+    )
+    settle_outage_seconds: PositiveFloat = Field(
+        default=120.0,
+        description="how long a worker keeps a finished answer while PostgreSQL is away",
+    )
+    max_losses: int = Field(
+        default=25,
+        ge=0,
+        description="how often a turn may lose its worker before it fails; 0 = no cap",
+    )
+    max_failures: int = Field(
+        default=25, ge=0, description="attempts of a step before its turn fails; 0 = no cap"
+    )
+    max_steps: PositiveInt = Field(default=1200, description="steps of a turn before it is stopped")
+    max_queued: PositiveInt = Field(
+        default=20, description="messages that wait in a chat before another is refused"
+    )
+    requires_action_seconds: PositiveFloat = Field(
+        default=300.0,
+        le=7 * 24 * 3600,
+        description="how long a call of a client's tool waits for its result, by default",
+    )
+    tool_seconds: PositiveFloat = Field(
+        default=120.0, description="how long a built-in tool may run, if it does not say so itself"
+    )
+    tool_threads: PositiveInt = Field(
+        default=200, description="built-in tool calls that a worker runs at a time"
+    )
 
-    startup_seconds: PositiveFloat = Field(default=60.0, description="until the first part")
-    silence_seconds: PositiveFloat = Field(default=300.0, description="between two parts")
-    connect_seconds: PositiveFloat = 10.0
+    startup_seconds: PositiveFloat = Field(
+        default=60.0, description="how long a provider may take to the first part of an answer"
+    )
+    silence_seconds: PositiveFloat = Field(
+        default=300.0, description="how long a provider may be silent between two parts"
+    )
+    connect_seconds: PositiveFloat = Field(
+        default=10.0,
+        description="how long a connection to a provider may take, name look-up and TLS included",
+    )
 
-    heartbeat_seconds: PositiveFloat = 10.0
-    stream_compare_seconds: PositiveFloat = 10.0
-    stream_client_buffer: PositiveInt = Field(default=1000, description="events")
-    buffer_seconds: PositiveInt = Field(default=900, description="life of an episode's parts")
-    max_body_bytes: PositiveInt = 256 * 1024
-    max_content_body_bytes: PositiveInt = 20 * 1024 * 1024
+    heartbeat_seconds: PositiveFloat = Field(
+        default=10.0, description="how often an idle stream gets a comment, so that proxies keep it"
+    )
+    stream_compare_seconds: PositiveFloat = Field(
+        default=10.0,
+        description="how often streams are compared with the database, for hints that got lost",
+    )
+    stream_client_buffer: PositiveInt = Field(
+        default=1000,
+        description="events that wait for a slow reader before it is cut off; it can resume",
+    )
+    buffer_seconds: PositiveInt = Field(
+        default=900,
+        description="how long the parts of a running answer are kept for readers that come back",
+    )
+    max_body_bytes: PositiveInt = Field(
+        default=256 * 1024, description="the largest body of a request without content"
+    )
+    max_content_body_bytes: PositiveInt = Field(
+        default=20 * 1024 * 1024,
+        description="the largest body of a request with content, files included",
+    )
 
     @field_validator("redis_url")
     @classmethod

@@ -17,3 +17,7 @@ def test_every_setting_is_in_the_table_with_its_default(name: str) -> None:
     else:
         default = "none" if field.default is None else f"`{field.default}`"
     assert f"| `STEPWELL_{name.upper()}` | {default} | {field.description or ''} |" in TABLE
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert not [name for name, field in Settings.model_fields.items() if not field.description]
