@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from api.write_openapi import document
+from api.write_reference import reference
 
 KEPT = Path(__file__).parents[3] / "docs" / "openapi.json"
 
@@ -20,6 +21,11 @@ def read() -> dict[str, Any]:
 def test_the_document_is_checked_in() -> None:
     made = "make it anew: python -m api.write_openapi > docs/openapi.json"
     assert KEPT.read_bytes() == document(), made
+
+
+def test_the_reference_for_people_is_made_of_it() -> None:
+    made = "make it anew: python -m api.write_reference > docs/reference.md"
+    assert KEPT.with_name("reference.md").read_text() == reference(), made
 
 
 def test_it_is_openapi_3_1_with_the_version_of_the_project(read: dict[str, Any]) -> None:
