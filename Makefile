@@ -31,7 +31,7 @@ run: $(RUNTIME) ## Start everything on this machine; Ctrl-C stops it
 admin: $(RUNTIME) ## Keys of what runs here: ARGS="keys create --owner ann --role user"
 	@$(PYTHON) -m local.admin $(or $(ARGS),--help)
 
-fakes: $(RUNTIME) ## Start fake model servers of both dialects, for a rehearsal; Ctrl-C stops them
+fakes: $(RUNTIME) ## Start a fake model server of both dialects, for a rehearsal; Ctrl-C stops them
 	@exec $(PYTHON) -m tests.fakes $(ARGS)
 
 test: $(DEV) ## Run the tests

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,15 @@ def _broken(page: Path) -> Iterator[str]:
         target = (page.parent / path) if path else page
         if not target.exists() or (anchor and anchor not in _anchors(target)):
             yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_that_it_names_exists(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z]+):", Path("Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^|; )make ([a-z]+)", text, re.MULTILINE)) <= targets
+    modules = set(re.findall(r"python -m ([\w.]+\w)", text))
+    assert [name for name in sorted(modules) if find_spec(name) is None] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
