@@ -32,9 +32,9 @@ class HubSettings:
     alone; `compare`: how often versions are compared, more often while Redis is away.
     """
 
-    client_buffer: int = 1000
-    heartbeat: float = 10.0
-    compare: float = 10.0
+    client_buffer: int
+    heartbeat: float
+    compare: float
     compare_alone: float = 1.0
     acknowledgement: float = 1.0
     first_retry: float = 0.2
@@ -93,7 +93,7 @@ class Hub:
 
     ::
 
-        hub = Hub(reads=reads, metrics=metrics)
+        hub = Hub(reads=reads, metrics=metrics, settings=settings)
         subscriber = Subscriber(url, on_message=hub.hear, on_connected=hub.resync)
         subscriber.start()
         hub.start(subscriber)
@@ -105,14 +105,14 @@ class Hub:
         *,
         reads: Reads,
         metrics: Metrics,
-        settings: HubSettings | None = None,
+        settings: HubSettings,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Take what it reads from; the rest comes with `start`."""
         self._reads = reads
         self._metrics = metrics
-        self._settings = settings or HubSettings()
+        self._settings = settings
         self._clock = clock
         self._sleep = sleep
         self._serving = Serving(

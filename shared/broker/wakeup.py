@@ -17,9 +17,6 @@ BACKGROUND: Final = "chat.background"
 
 QUEUES: Final = (INTERACTIVE, BACKGROUND)
 
-LONGEST_COUNTDOWN_SECONDS: Final = 600.0
-"""What is due later is not sent: the broker would keep it unacknowledged in one worker's memory."""
-
 
 class RunStep(BaseModel):
     """The payload of `chat.run_step`, a wake-up. Unknown fields are ignored: a newer process may

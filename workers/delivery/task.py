@@ -7,8 +7,9 @@ import structlog
 from pydantic import ValidationError
 
 from shared.broker.celery_app import App
-from shared.broker.wakeup import LONGEST_COUNTDOWN_SECONDS, RUN_STEP, RunStep
+from shared.broker.wakeup import RUN_STEP, RunStep
 from shared.chats.model.ids import ChatId
+from shared.chats.model.timing import LONGEST_COUNTDOWN
 from workers.delivery.message_check import checked
 from workers.steps.outcome import Outcome, RetryLater, Settled, Stale
 from workers.worker_metrics import WorkerMetrics
@@ -60,7 +61,7 @@ def _finish(task: _Task, outcome: Outcome | None, metrics: WorkerMetrics) -> Non
     match outcome:
         case Stale():
             metrics.stale()
-        case RetryLater(delay_seconds=delay) if delay <= LONGEST_COUNTDOWN_SECONDS:
+        case RetryLater(delay_seconds=delay) if delay <= LONGEST_COUNTDOWN.total_seconds():
             # The exact delay, not a whole number of seconds: a backing-off chat's is whole anyway,
             # and the remainder of an early delivery would be late by up to a second. Should the
             # message come a little early, begin allows for that.

@@ -25,4 +25,4 @@ class Spans:
 
 
 LONGEST_COUNTDOWN = timedelta(minutes=10)
-"""Longer waits are left to the sweeper: Redis keeps a countdown in one worker's memory."""
+"""Longer waits are left to the sweeper: the broker keeps a countdown in one worker's memory."""

@@ -29,7 +29,12 @@ from tests.integration.stream.driving import drive
 from tests.unit.stream.reading import Sent, parse
 
 QUICK = HubSettings(
-    heartbeat=3600, compare=3600, compare_alone=3600, acknowledgement=0.1, first_retry=0.01
+    client_buffer=1000,
+    heartbeat=3600,
+    compare=3600,
+    compare_alone=3600,
+    acknowledgement=0.1,
+    first_retry=0.01,
 )
 
 
